@@ -1,0 +1,1 @@
+"""Everything outside: Kafka, providers, tokenizers. Knows the schemas, not the flows."""

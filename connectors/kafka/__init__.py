@@ -1,0 +1,1 @@
+"""Kafka: the source, the producer, the rules of delivery, the embedded broker."""

@@ -1,0 +1,1 @@
+"""Who answers: one pure codec a provider, one shell that moves the bytes."""

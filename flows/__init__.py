@@ -1,0 +1,1 @@
+"""The dataflows and the rules they are made of. Start at `orchestrate.py`."""

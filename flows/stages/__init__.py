@@ -1,0 +1,1 @@
+"""Pure rules: no clock, random, network, environment or Bytewax; time is an argument."""
