@@ -95,16 +95,26 @@ HEADERS: tuple[Header, ...] = (
     Header("deadline_ms", "Unix time in milliseconds, decimal text; beats the body", ("llm.requests",)),
     Header("reply_topic", "topic for chunks and a copy of the response; beats the body", ("llm.requests",)),
     Header("reply_partition", "its partition, decimal text; beats the body", ("llm.requests",)),
-    Header("correlation_id", "text, handed back on all answers",
-           ("llm.requests", "llm.responses", "llm.chunks")),  # fmt: skip
-    Header("traceparent", "W3C trace context, handed back on all answers",
-           ("llm.requests", "llm.responses", "llm.chunks")),  # fmt: skip
+    Header(
+        "correlation_id", "text, handed back on all answers", ("llm.requests", "llm.responses", "llm.chunks")
+    ),  # fmt: skip
+    Header(
+        "traceparent",
+        "W3C trace context, handed back on all answers",
+        ("llm.requests", "llm.responses", "llm.chunks"),
+    ),  # fmt: skip
     Header("content-type", "`application/json`; others are refused", ("llm.requests",)),
     Header("replay", "number of times the request was replayed, decimal text", ("llm.requests",)),
+    Header(
+        "hop", "set on a forwarded request: it has been forwarded once and is not again", ("llm.requests",)
+    ),
     Header("origin", "`topic/partition/offset` the record was moved from", ("llm.requests", "llm.waiting")),
     Header("attempts", "attempts made before a move, decimal text", ("llm.requests", "llm.waiting")),
-    Header("kind", "what the record is: `response`, `chunk`, `fence`, `started`, `settled`, `finished`",
-           ("llm.responses", "llm.chunks", "llm.usage")),  # fmt: skip
+    Header(
+        "kind",
+        "what the record is: `response`, `chunk`, `fence`, `started`, `settled`, `finished`",
+        ("llm.responses", "llm.chunks", "llm.usage"),
+    ),  # fmt: skip
     Header("source", "`topic/partition/offset` of the request record", ("llm.responses",)),
     Header("seal", "packed: request hash, body hash, whether it is remembered", ("llm.responses",)),
     Header("owner", "name of the worker that wrote a fence", ("llm.responses", "llm.usage")),
