@@ -1,0 +1,1 @@
+"""The contracts: YAML, their checker and renderer."""

@@ -1,0 +1,1 @@
+"""Files that run Weir: the embedded broker and its kin."""
