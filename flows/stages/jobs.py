@@ -1,0 +1,77 @@
+"""What flows: a job on its way to an answer, or a failure as a value."""
+
+from dataclasses import dataclass, field
+
+from schemas.calls import Route
+from schemas.codes import Code
+from schemas.records import Record
+from schemas.requests import Message, Request
+from schemas.responses import CountKind
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A failure as a value; it becomes the response."""
+
+    code: Code
+    """Stable name."""
+    message: str
+    """What happened and what to do, in one line."""
+    stage: str
+    """The step that gave up."""
+    field: str | None = None
+    """The field at fault, as a dotted path."""
+    dead_letter: bool = False
+    """Whether the original bytes go to `llm.dead-letters` too."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRoute:
+    """A route of a plan, with what may be spent on it."""
+
+    route: Route
+    """Where to."""
+    max_tokens: int | None
+    """Most tokens of the answer there."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """Ordered routes to an answer, and why this order."""
+
+    routes: tuple[PlannedRoute, ...]
+    """Tried from the first to the last; never empty."""
+    reason: str
+    """Why the first one is first: `named`, `first healthy`, ..."""
+
+
+@dataclass(slots=True)
+class Job:
+    """A request on its way through the steps. One owner at a time: each step fills in its part."""
+
+    record: Record
+    """The bytes it came from."""
+    request: Request
+    """What is asked."""
+    request_id: str
+    """Its id, given or made from its place."""
+    request_hash: int
+    """Hash of tenant and request id; 0 where the id was made from its place."""
+    body_hash: int
+    """Hash of what is asked, addresses left out."""
+    taken_ms: int = 0
+    """When the flow took it, Unix time in milliseconds."""
+    deadline_ms: int | None = None
+    """Moment after which no answer is wanted."""
+    messages: tuple[Message, ...] = ()
+    """The turns to send, context included; filled by `recall`."""
+    input_tokens: int = 0
+    """Our count of them; filled by `count`."""
+    estimate_kind: CountKind = "estimate"
+    """How far that count can be trusted."""
+    cache: str = "off"
+    """`hit`, `miss` or `off`; filled by `cache`."""
+    plan: CallPlan | None = None
+    """Filled by `route`."""
+    notes: dict[str, str] = field(default_factory=dict[str, str])
+    """Remarks of steps for the response's route reason."""

@@ -1,0 +1,37 @@
+"""A request record as it lies on its topic: what the source hands to the flow."""
+
+from dataclasses import dataclass
+
+from schemas.topics import SOURCES, source_text
+
+Headers = tuple[tuple[str, bytes], ...]
+"""Record headers in their order; a name may stand more than once, the last one holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The bytes of one request record, its place, and what recovery knows of it."""
+
+    source: int
+    """Number of its topic in `schemas.topics.SOURCES`."""
+    partition: int
+    """Its partition."""
+    offset: int
+    """Its offset."""
+    timestamp_ms: int
+    """When the broker appended it, Unix time in milliseconds."""
+    key: bytes | None
+    """Its key."""
+    value: bytes | None
+    """Its value; never `None` for a request (those are fences and are skipped)."""
+    headers: Headers = ()
+    """Its headers."""
+    attempts: int = 0
+    """Highest attempt that an earlier owner started; 0 when none."""
+    crash_loop: bool = False
+    """Whether recovery named this record as the one that stops its worker: it must not be worked on."""
+
+    @property
+    def place(self) -> str:
+        """`topic/partition/offset`, the identity of the request record."""
+        return source_text(SOURCES[self.source].name, self.partition, self.offset)
