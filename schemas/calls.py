@@ -129,11 +129,14 @@ class Answer:
 
 
 class ProviderError(Exception):
-    """A call that has no answer. `outcome` is its stable name; `retriable` says whether the same route may be tried again."""
+    """A call that has no answer."""
 
     outcome = "failed"
+    """Its stable name, as it stands in `Attempt.outcome`."""
     retriable = False
+    """Whether the same route may be tried again."""
     elsewhere = True
+    """Whether another route may be tried."""
 
     def __init__(self, reason: str, *, status: int | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
@@ -145,34 +148,34 @@ class ProviderError(Exception):
         """Seconds the server asks us to wait, where it does."""
 
 
-class Throttled(ProviderError):
+class Throttled(ProviderError):  # noqa: N818 - named by whose fault it is
     """The server asks us to slow down (429, or 503 with a retry header)."""
 
     outcome = "throttled"
     retriable = True
 
 
-class Unavailable(ProviderError):
+class Unavailable(ProviderError):  # noqa: N818 - named by whose fault it is
     """No answer, a failed one, or a stream that was cut."""
 
     outcome = "unavailable"
     retriable = True
 
 
-class Missing(ProviderError):
+class Missing(ProviderError):  # noqa: N818 - named by whose fault it is
     """The provider has no such model, or our key is not good there: elsewhere may be."""
 
     outcome = "missing"
 
 
-class Refused(ProviderError):
+class Refused(ProviderError):  # noqa: N818 - named by whose fault it is
     """The call itself is at fault; another try would fail the same way."""
 
     outcome = "refused"
     elsewhere = False
 
 
-class Malformed(ProviderError):
+class Malformed(ProviderError):  # noqa: N818 - named by whose fault it is
     """An answer that we can't read; `body` keeps its first bytes."""
 
     outcome = "malformed"

@@ -58,7 +58,7 @@ class Delivery:
     buffer_bytes: int = 64 * 1024 * 1024
     """Most bytes of request records read ahead."""
     outbox_bytes: int = 64 * 1024 * 1024
-    """Most bytes handed to the producer and not acknowledged; beyond it nothing is fed or read from providers."""
+    """Most bytes at the producer, not acknowledged; beyond it nothing is fed or read from providers."""
     held_bytes: int = 8 * 1024 * 1024
     """Most bytes of a partition's requests that wait for an earlier turn; beyond it that partition pauses."""
     conversation_bytes: int = 1024 * 1024

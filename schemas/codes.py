@@ -7,7 +7,7 @@ class Code(StrEnum):
     """Why a request has no answer. The names are part of the contract."""
 
     INVALID_REQUEST = "invalid_request"
-    """The record can't be read, breaks the contract, or asks for what isn't allowed; the message names the field."""
+    """The record can't be read, breaks the contract or asks too much; the message names the field."""
     TOKEN_LIMIT_EXCEEDED = "token_limit_exceeded"
     """The request does not fit the model's window; the message has the numbers."""
     MODEL_UNAVAILABLE = "model_unavailable"

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from annotated_types import Ge
+from pydantic import Field
 
 from schemas.base import Event
 from schemas.codes import Code
@@ -31,7 +32,7 @@ class DeadLetter(Event):
     """The record's key, base64."""
     value: str | None = None
     """The record's value, base64: the original bytes."""
-    headers: list[tuple[str, str]] = []
+    headers: list[tuple[str, str]] = Field(default_factory=list[tuple[str, str]])
     """The record's headers, each value base64."""
     timestamp_ms: Annotated[int, Ge(0)]
     """The record's timestamp, Unix time in milliseconds."""

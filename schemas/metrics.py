@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from schemas.base import Event
 
 
@@ -25,7 +27,7 @@ class Series(Event):
     """Who pays."""
     requests: int = 0
     """Responses written, failures included."""
-    failures: dict[str, int] = {}
+    failures: dict[str, int] = Field(default_factory=dict[str, int])
     """Failed responses by code."""
     input_tokens: int = 0
     """Tokens sent."""
@@ -52,5 +54,5 @@ class Snapshot(Event):
     """Totals since the start, by name."""
     gauges: dict[str, float]
     """Values of the moment: queue lengths, calls in flight, bytes held, partitions owned."""
-    series: list[Series] = []
+    series: list[Series] = Field(default_factory=list[Series])
     """By route and tenant; at most 1,000, the rest summed under tenant `-`."""

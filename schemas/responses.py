@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from annotated_types import Ge, Le
+from pydantic import Field
 
 from schemas.base import Event, JsonObject
 from schemas.codes import Code
@@ -47,7 +48,7 @@ class Attempt(Event):
     model: str
     """Model asked for, by the provider's name."""
     outcome: str
-    """`ok`, `unknown`, or the failure's name as the provider seam has it (`throttled`, `unavailable`, ...)."""
+    """`ok`, `unknown`, or the failure's name at the provider seam (`throttled`, `unavailable`, ...)."""
     status: int | None = None
     """HTTP status, where there was one."""
     reason: str | None = None
@@ -88,7 +89,7 @@ class RouteChoice(Event):
     """Route that answered, as `provider:model`."""
     reason: str
     """Why it was chosen, in words: `named`, `first healthy`, `fallback after unavailable`."""
-    considered: list[str] = []
+    considered: list[str] = Field(default_factory=list[str])
     """All routes of the plan, in order."""
 
 
@@ -159,7 +160,7 @@ class Response(Event):
     """Model that answered, by the provider's name."""
     provider: str | None = None
     """Who answered."""
-    attempts: list[Attempt] = []
+    attempts: list[Attempt] = Field(default_factory=list[Attempt])
     """Every try, oldest first; the ledger is written from it."""
     estimated_input_tokens: Tokens | None = None
     """Weir's own count before the call."""
@@ -176,7 +177,7 @@ class Response(Event):
     last_chunk: LastChunk | None = None
     """Where the stream ended; absent when nothing was streamed."""
     unknown_outcome: bool = False
-    """Whether an earlier worker had started a call for this request and was not heard of again: it may be paid twice."""
+    """Whether an earlier worker started a call for it and was not heard of again: it may be paid twice."""
     metadata: JsonObject | None = None
     """The request's `metadata`, handed back."""
     reply_topic: str | None = None

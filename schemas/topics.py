@@ -72,7 +72,7 @@ TOPICS: tuple[Topic, ...] = (
 """Every topic of Weir."""
 
 SOURCES: tuple[Topic, ...] = (REQUESTS, WAITING, BULK)
-"""Topics that request records are read from; the place in this tuple is the source's number in packed entries."""
+"""Topics that request records are read from; the place in it is the source's number in packed entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,12 @@ HEADERS: tuple[Header, ...] = (
     Header("reply_partition", "its partition, decimal text; beats the body", ("llm.requests",)),
     Header(
         "correlation_id", "text, handed back on all answers", ("llm.requests", "llm.responses", "llm.chunks")
-    ),  # fmt: skip
+    ),
     Header(
         "traceparent",
         "W3C trace context, handed back on all answers",
         ("llm.requests", "llm.responses", "llm.chunks"),
-    ),  # fmt: skip
+    ),
     Header("content-type", "`application/json`; others are refused", ("llm.requests",)),
     Header("replay", "number of times the request was replayed, decimal text", ("llm.requests",)),
     Header(
@@ -114,7 +114,7 @@ HEADERS: tuple[Header, ...] = (
         "kind",
         "what the record is: `response`, `chunk`, `fence`, `started`, `settled`, `finished`",
         ("llm.responses", "llm.chunks", "llm.usage"),
-    ),  # fmt: skip
+    ),
     Header("source", "`topic/partition/offset` of the request record", ("llm.responses",)),
     Header("seal", "packed: request hash, body hash, whether it is remembered", ("llm.responses",)),
     Header("owner", "name of the worker that wrote a fence", ("llm.responses", "llm.usage")),

@@ -1,4 +1,4 @@
-"""`llm.usage`: the ledger. `finished` entries are JSON for everybody; `started` and `settled` are packed for recovery."""
+"""`llm.usage`, the ledger: `finished` is JSON for all, `started` and `settled` are packed for recovery."""
 
 from typing import Annotated
 from uuid import UUID
