@@ -28,6 +28,10 @@ class Record:
     """Its headers."""
     attempts: int = 0
     """Highest attempt that an earlier owner started; 0 when none."""
+    unknown_outcome: bool = False
+    """Whether an earlier owner started a call for it and was not heard of again."""
+    epoch: int = 0
+    """The reader's ownership of the partition when it was read; a later one does not own it any more."""
     crash_loop: bool = False
     """Whether recovery named this record as the one that stops its worker: it must not be worked on."""
 

@@ -7,13 +7,15 @@ from uuid import UUID
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import ConfigDict, model_validator
 
-from schemas.base import Event, JsonObject
+from schemas.base import Event, FirstFault, JsonObject
 
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
 """Largest value of a request record; what is larger comes by reference."""
 
 Name = Annotated[str, MinLen(1), MaxLen(200)]
 """A short identifier: 1 to 200 characters."""
+Objects = Annotated[list[JsonObject], FirstFault()]
+"""A list of JSON objects."""
 
 
 class Priority(StrEnum):
@@ -47,11 +49,11 @@ class Message(Event):
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     """Who speaks."""
-    content: str | list[JsonObject] | None = None
+    content: str | Objects | None = None
     """The text, or a list of parts (`text`, `image_url`, ...); absent on a turn that only calls tools."""
     name: str | None = None
     """Name of the speaker or of the function, where the API has one."""
-    tool_calls: list[JsonObject] | None = None
+    tool_calls: Objects | None = None
     """Calls of tools that the assistant asked for in this turn."""
     tool_call_id: str | None = None
     """Which tool call this turn answers."""
@@ -72,11 +74,11 @@ class Request(Event):
     """The conversation this request is a turn of; turns are answered one at a time, in order."""
     prompt: Annotated[str, MinLen(1)] | None = None
     """The question as plain text; either this or `messages`."""
-    messages: Annotated[list[Message], MinLen(1)] | None = None
+    messages: Annotated[list[Message], MinLen(1), FirstFault()] | None = None
     """The question as turns, oldest first; either this or `prompt`."""
     model: Name = "auto"
     """`auto` (the first healthy route in configured order), a configured model's name, or an alias."""
-    fallbacks: list[Name] | None = None
+    fallbacks: Annotated[list[Name], FirstFault()] | None = None
     """Models to try, in order, when the first one fails; when absent: the configured ones."""
     context: str | None = None
     """Text that the answer should draw on; with `context_encoding` it may be packed."""
@@ -90,11 +92,11 @@ class Request(Event):
     """Randomness of the answer, 0 to 2; when absent: the model's own default."""
     top_p: Annotated[float, Gt(0), Le(1)] | None = None
     """Share of the probability mass that is sampled from, over 0 to 1."""
-    stop: str | list[str] | None = None
+    stop: str | Annotated[list[str], FirstFault()] | None = None
     """Texts that end the answer; they are not part of it."""
     seed: int | None = None
     """Wish for a repeatable answer, where the provider can."""
-    tools: list[JsonObject] | None = None
+    tools: Objects | None = None
     """Functions that the model may ask for, in the OpenAI shape."""
     tool_choice: str | JsonObject | None = None
     """Whether and which tool must be called, in the OpenAI shape."""
