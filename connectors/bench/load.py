@@ -1,0 +1,121 @@
+"""Puts requests on a topic, at once or at a rate, from a thread of its own."""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from connectors.kafka.clients import client_settings
+from schemas.cluster import Cluster
+from schemas.topics import MAX_RECORD_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One record to produce."""
+
+    key: bytes | None
+    """Its key: the request id."""
+    value: bytes
+    """Its value."""
+    partition: int
+    """Where to."""
+    headers: tuple[tuple[str, bytes], ...] = ()
+    """Its headers."""
+
+
+def plain_items(
+    prefix: str, count: int, partitions: int, *, size_bytes: int, model: str = "bench", prompt: str = ""
+) -> list[Item]:
+    """Requests `PREFIX-0`, `PREFIX-1`, ... of one size, evenly over the partitions."""
+    items: list[Item] = []
+    for number in range(count):
+        request_id = f"{prefix}-{number}"
+        body = {"request_id": request_id, "model": model, "prompt": prompt or "How high is the water?"}
+        missing = size_bytes - len(orjson.dumps(body)) - 1
+        if missing > 0:
+            body["prompt"] += " " + ("so much water " * (missing // 14 + 1))[:missing]
+        items.append(Item(request_id.encode(), orjson.dumps(body), number % partitions))
+    return items
+
+
+class Load:
+    """A running load. `join` it, then `appended` says how many records the broker has."""
+
+    def __init__(self, cluster: Cluster, topic: str, items: Sequence[Item], rate: float) -> None:
+        """Start it.
+
+        Args:
+            cluster: Where to.
+            topic: Full name of the topic.
+            items: What to send, in this order.
+            rate: Records per second; 0 for all at once.
+        """
+        self._items = items
+        self._topic = topic
+        self._rate = rate
+        self._producer = make_producer(cluster)
+        self._lock = threading.Lock()
+        self._failed = 0
+        self.sent = 0
+        """Records handed to the producer so far."""
+        self._thread = threading.Thread(target=self._run, name="bench-load", daemon=True)
+        self._thread.start()
+
+    @property
+    def total(self) -> int:
+        """Records there are to send."""
+        return len(self._items)
+
+    @property
+    def appended(self) -> int:
+        """Records that the broker took, once joined."""
+        return self.sent - self._failed
+
+    def wait_sent(self, count: int) -> None:
+        """Return when that many records were handed to the producer, or the load has ended."""
+        while self.sent < count and self._thread.is_alive():
+            time.sleep(0.01)
+
+    def join(self) -> None:
+        """Wait until everything is acknowledged or has failed."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        try:
+            for number, item in enumerate(self._items):
+                if self._rate:
+                    wait_s = began + number / self._rate - time.monotonic()
+                    if wait_s > 0:
+                        time.sleep(wait_s)
+                self._send(item)
+                self.sent = number + 1
+            self._producer.flush(180)
+        finally:
+            self._producer.close(timeout=30)
+
+    def _send(self, item: Item) -> None:
+        future = self._producer.send(
+            self._topic,
+            key=item.key,
+            value=item.value,
+            partition=item.partition,
+            headers=list(item.headers),
+        )
+        future.add_errback(self._fail)
+
+    def _fail(self, _: KafkaError) -> None:
+        with self._lock:
+            self._failed += 1
+
+
+def make_producer(cluster: Cluster) -> KafkaProducer:
+    """A producer as the bench and its echo use it; the same settings as the worker's."""
+    return KafkaProducer(
+        **client_settings(cluster), linger_ms=5, batch_size=262144, max_request_size=MAX_RECORD_BYTES
+    )
