@@ -56,7 +56,7 @@ class Poison:
         )
 
     def moved(self, watermark: int) -> None:
-        """The watermark moved; past where it stood at takeover and past the slow zone, crashes are forgotten."""
+        """The watermark moved: past its place at takeover and the slow zone, crashes are forgotten."""
         if self.crashes and watermark > self.start and watermark >= self.slow_until:
             self.crashes = 0
             self.suspect = NOBODY

@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+_NOBODY = -1
+
 
 @dataclass(slots=True)
 class _Queue(Generic[T]):
@@ -50,6 +52,19 @@ class Turns(Generic[T]):
         self._over += (queue.held_bytes > self.queue_bytes) - over
         return False
 
+    def wait(self, key: Hashable, offset: int, size_bytes: int, item: T) -> None:
+        """Keep an item until `release` of what it waits for."""
+        if key not in self._queues:
+            self._queues[key] = _Queue(_NOBODY)
+        self.enter(key, offset, size_bytes, item)
+
+    def release(self, key: Hashable) -> list[T]:
+        """What the items waited for has settled: all of them, in order."""
+        items: list[T] = []
+        while (item := self.leave(key, self._active(key))) is not None:
+            items.append(item)
+        return items
+
     def leave(self, key: Hashable, offset: int) -> T | None:
         """The turn at `offset` has settled: the next one, which is now the active one, or `None`."""
         queue = self._queues.get(key)
@@ -64,6 +79,10 @@ class Turns(Generic[T]):
         self.held_bytes -= size_bytes
         self._over += (queue.held_bytes > self.queue_bytes) - over
         return item
+
+    def _active(self, key: Hashable) -> int:
+        queue = self._queues.get(key)
+        return _NOBODY if queue is None else queue.active
 
     @property
     def full(self) -> bool:

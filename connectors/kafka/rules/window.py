@@ -79,7 +79,7 @@ class Window:
         self._next = 0
 
     def look(self, ask: Ask, now_s: float) -> Seen:
-        """What a request is; a new one is entered as in flight. `now_s` is its record's timestamp in seconds."""
+        """What a request is; a new one is entered as in flight. `now_s`: its timestamp, in seconds."""
         entry = self._find(_mix(ask))
         if entry is None:
             self._insert(ask, NO_OFFSET, now_s)

@@ -1,0 +1,173 @@
+"""Everything that reaches into kafka-python's private parts, in one place; it is pinned to 3.0.12 for this.
+
+- The lease hangs on the coordinator's heartbeat.
+- The producer's client is gated by the lease, down to the line above the socket.
+- Late release: the follow-up join of a cooperative move is put off until the revoked partitions are drained,
+  and any other join waits for that drain too, so that nobody owns a partition that is still written to.
+- A join in flight is not forgotten (a bug of 3.0.12: `need_rejoin` drops it when its cause goes away).
+
+`missing_parts()` names what a later version lacks; a test asks it.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from kafka import KafkaConsumer
+from kafka import errors as foreign
+from kafka.coordinator.base import BaseCoordinator
+from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.coordinator.heartbeat import Heartbeat
+from kafka.future import Future
+from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+
+from connectors.kafka.rules.lease import Lease
+
+_PRODUCE = b"\0\0"
+_PARTS: tuple[tuple[type, str], ...] = (
+    (BaseCoordinator, "request_rejoin"),
+    (BaseCoordinator, "need_rejoin"),
+    (BaseCoordinator, "rejoining"),
+    (BaseCoordinator, "join_group_async"),
+    (ConsumerCoordinator, "_on_join_prepare_async"),
+    (Heartbeat, "sent_heartbeat"),
+    (Heartbeat, "received_heartbeat"),
+    (Heartbeat, "reset_timeouts"),
+    (KafkaConnectionManager, "_build_transport"),
+    (KafkaTCPTransport, "_sock_send"),
+    (KafkaSSLTransport, "_sock_send"),
+    (KafkaNetClient, "connection_delay"),
+)
+
+
+def missing_parts() -> list[str]:
+    """Private parts that this version of kafka-python lacks; empty for the pinned one."""
+    return [f"{owner.__name__}.{name}" for owner, name in _PARTS if not hasattr(owner, name)]
+
+
+def boot_s() -> float:
+    """Seconds of a clock that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class LeasedHeartbeat(Heartbeat):
+    """kafka-python's heartbeat bookkeeping, which also keeps the lease."""
+
+    def __init__(self, lease: Lease, **config: Any) -> None:
+        super().__init__(**config)
+        self._lease = lease
+
+    def sent_heartbeat(self) -> None:
+        self._lease.sent(boot_s())
+        super().sent_heartbeat()
+
+    def received_heartbeat(self) -> None:
+        super().received_heartbeat()
+        self._lease.accepted()
+
+    def reset_timeouts(self) -> None:
+        super().reset_timeouts()
+        self._lease.joined(boot_s())
+
+
+class Membership:
+    """A consumer's membership in its group: the lease, late release, and the join that isn't forgotten."""
+
+    def __init__(
+        self, consumer: KafkaConsumer, lease: Lease, before_join: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Hook into the consumer; before `subscribe`.
+
+        Args:
+            consumer: The group's consumer; no poll was made yet.
+            lease: Kept up to date from now on.
+            before_join: Awaited on the consumer's I/O thread before every join; heartbeats go on meanwhile.
+        """
+        coordinator = cast(Any, consumer)._coordinator
+        self._coordinator = coordinator
+        self._rejoin: Callable[[], None] = coordinator.request_rejoin
+        self._swallow = False
+        heartbeat = LeasedHeartbeat(lease, **coordinator.config)
+        coordinator.heartbeat = heartbeat
+        coordinator.request_rejoin = self._request_rejoin
+        need: Callable[[], bool] = coordinator.need_rejoin
+        coordinator.need_rejoin = lambda: coordinator.rejoining or need()
+        prepare = coordinator._on_join_prepare_async
+
+        async def prepared(*args: Any, **kwargs: Any) -> Any:
+            await before_join()
+            return await prepare(*args, **kwargs)
+
+        coordinator._on_join_prepare_async = prepared
+
+    def put_off_rejoin(self) -> None:
+        """Swallow the follow-up join of the cooperative move that is going on; `rejoin` makes up for it."""
+        self._swallow = True
+
+    def rejoin(self) -> None:
+        """Ask for the join that was put off."""
+        self._rejoin()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep on the consumer's I/O thread, which goes on serving heartbeats."""
+        await self._coordinator._client._net.sleep(seconds)
+
+    def _request_rejoin(self) -> None:
+        if self._swallow:
+            self._swallow = False
+            return
+        self._rejoin()
+
+
+def gated_client(allowed: Callable[[], bool]) -> type[KafkaNetClient]:
+    """A client class for a producer that puts produce requests on the wire only while `allowed()`.
+
+    Three gates: a node is not ready, so batches stay where they are; a send fails retriably; and right above
+    the socket the bytes of a produce request are not sent and the connection is dropped.
+    """
+
+    class GatedClient(KafkaNetClient):
+        """The gated client."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            manager = cast(Any, self)._manager
+            build = manager._build_transport
+
+            async def gated(*args: Any, **kwargs: Any) -> Any:
+                transport = await build(*args, **kwargs)
+                transport._sock_send = _gate_socket(transport, allowed)
+                return transport
+
+            manager._build_transport = gated
+
+        def is_ready(self, node_id: Any) -> bool:
+            return allowed() and bool(super().is_ready(node_id))
+
+        def connection_delay(self, node_id: Any) -> Any:
+            return super().connection_delay(node_id) if allowed() else 50
+
+        def send(self, node_id: Any, request: Any, **kwargs: Any) -> Any:
+            if allowed():
+                return super().send(node_id, request, **kwargs)
+            return Future().failure(foreign.KafkaConnectionError("out of lease"))
+
+    return GatedClient
+
+
+def _gate_socket(transport: Any, allowed: Callable[[], bool]) -> Callable[[], tuple[int, Exception | None]]:
+    send = transport._sock_send
+
+    def gated_send() -> tuple[int, Exception | None]:
+        if allowed() or not any(_may_produce(frame) for frame in transport._write_buffer):
+            return send()
+        return 0, foreign.KafkaConnectionError("out of lease")
+
+    return gated_send
+
+
+def _may_produce(frame: Any) -> bool:
+    """Whether a frame is a produce request (4 bytes of length, then the API's key) or the rest of one."""
+    return isinstance(frame, memoryview) or bytes(frame[4:6]) == _PRODUCE

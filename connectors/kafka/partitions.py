@@ -1,0 +1,60 @@
+"""A partition of requests, for the time that this worker owns it."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from connectors.kafka.rules.marks import NOBODY, Marks
+from connectors.kafka.rules.poison import Poison
+from connectors.kafka.rules.turns import Turns
+from schemas.records import Record
+
+
+class State(Enum):
+    """Where a partition stands with this worker."""
+
+    SCANNING = auto()
+    """Taken over; the logs are being read."""
+    LIVE = auto()
+    """Fed and answered."""
+    DRAINING = auto()
+    """To be given back: nothing is fed, what is on its way is finished."""
+    GONE = auto()
+    """Given back: nothing of it is written any more."""
+
+
+@dataclass(slots=True, eq=False)
+class Partition:
+    """One partition of one source topic, for the time that this worker owns it."""
+
+    source: int
+    """Number of the source topic."""
+    number: int
+    """Its partition number."""
+    epoch: int
+    """This ownership; a later one has a higher number."""
+    marks: Marks
+    """Open offsets and notes."""
+    poison: Poison
+    """Crash bookkeeping."""
+    turns: Turns[Record]
+    """Requests that wait for an earlier one."""
+    state: State = State.SCANNING
+    """Where it stands."""
+    attempts: dict[int, int] = field(default_factory=dict[int, int])
+    """Offsets with an unknown outcome, and their highest attempt."""
+    under_way: int = 0
+    """Requests between release and settling."""
+    buffered: int = 0
+    """Records read and not yet released."""
+    backlog: deque[Record] = field(default_factory=deque[Record])
+    """Records that wait for a commit before they may be fed, while crashes are counted."""
+    alone: int = NOBODY
+    """Offset that was fed alone last, or `NOBODY`."""
+    sealed: bool = False
+    """Whether nothing more is handed to the producer: it is about to be given back."""
+
+    @property
+    def place(self) -> int:
+        """Source and partition as one number."""
+        return self.source << 24 | self.number

@@ -1,0 +1,52 @@
+"""What passes between the flow and the bookkeeping of requests: who a request is, and what becomes of it."""
+
+from enum import Enum, auto
+from typing import NamedTuple
+from uuid import UUID
+
+from schemas.records import Record
+
+
+class Identity(NamedTuple):
+    """What the rules need to know of a request, besides its record."""
+
+    tenant: str
+    """Who pays."""
+    request_id: str
+    """Its id."""
+    request_hash: int
+    """Hash of both; 0 where the id was made from its place."""
+    body_hash: int
+    """Hash of what is asked."""
+    context_id: UUID | None
+    """Its conversation."""
+
+
+class Closing(NamedTuple):
+    """A request record that is done with, derived records included."""
+
+    record: Record
+    """The record."""
+    identity: Identity | None
+    """Who it was; `None` where it could not be read."""
+    response_offset: int
+    """Where its response lies, or `NO_OFFSET`."""
+    remembered: bool
+    """Whether the same request, sent again, is a repeat."""
+
+
+class Arrival(Enum):
+    """What becomes of a request that reached the door."""
+
+    GO = auto()
+    """It goes on."""
+    HELD = auto()
+    """It waits for an earlier one and will come again."""
+    REPEAT = auto()
+    """It was answered before: no second answer."""
+    CONFLICT = auto()
+    """Its id was used with another body."""
+    CANCELLED = auto()
+    """Its tenant does not want it any more."""
+    GONE = auto()
+    """Its partition is another worker's now."""
