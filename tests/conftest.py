@@ -1,0 +1,14 @@
+"""Fixtures that every test may take."""
+
+import warnings
+
+with warnings.catch_warnings():
+    # kafka-python reads its protocol tables with a deprecated call when it is imported (Python 3.11, 3.12).
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import kafka.admin
+    import kafka.consumer
+    import kafka.producer  # noqa: F401 - imported for the side effect above
+
+from tests.support.kafka import broker, topics
+
+__all__ = ["broker", "topics"]
