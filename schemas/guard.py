@@ -131,8 +131,11 @@ def _shown(value: object) -> str:
 
 def _place(root: Model, loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], Model]:
     """The path, without pydantic's names for the branches of a choice, and the model of its last name."""
+    if root is None:
+        return loc, None
     path: list[str | int] = []
-    model, owner = root, root
+    model: Model = root
+    owner: Model = root
     for part in loc:
         if isinstance(part, int):
             path.append(part)

@@ -24,7 +24,7 @@ class Series(Event):
     route: str
     """Route as `provider:model`, or `-` where none was called."""
     tenant: str
-    """Who pays."""
+    """Who pays for the requests."""
     requests: int = 0
     """Responses written, failures included."""
     failures: dict[str, int] = Field(default_factory=dict[str, int])

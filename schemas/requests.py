@@ -105,7 +105,7 @@ class Request(Event):
     stream: bool = False
     """Whether pieces of the answer are wanted while it is made (topic `llm.chunks` or the reply topic)."""
     priority: Priority = Priority.STANDARD
-    """The lane."""
+    """The lane that the request travels in."""
     timeout_ms: Annotated[int, Gt(0)] | None = None
     """Longest wait for an answer, counted from the record's timestamp, in milliseconds."""
     deadline_ms: Annotated[int, Gt(0)] | None = None

@@ -141,7 +141,7 @@ class Response(Event):
     context_id: UUID | None = None
     """Its conversation."""
     tenant: str
-    """Who pays."""
+    """Who pays for the request."""
     response: str | None = None
     """The answer's text; absent on a failure."""
     tool_calls: list[JsonObject] | None = None

@@ -19,7 +19,7 @@ class Finished(Event):
     request_id: str
     """The request."""
     tenant: str
-    """Who pays."""
+    """Who pays for the request."""
     context_id: UUID | None = None
     """Its conversation."""
     source: str
@@ -27,4 +27,4 @@ class Finished(Event):
     response_offset: Annotated[int, Ge(0)]
     """Offset of the response on `llm.responses`, same partition number."""
     attempt: Attempt
-    """The try."""
+    """The try, as it stands in the response's `attempts`."""
