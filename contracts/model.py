@@ -293,9 +293,7 @@ def parse(text: str) -> Contract:
     except yaml.YAMLError as error:
         raise ContractError(f"not YAML: {error}") from error
     except ValidationError as error:
-        _, line = violation(error)
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise ContractError(f"{where}: {line}") from error
+        raise ContractError(violation(error)[1]) from error
 
 
 def load(path: Path = PATH) -> Contract:
