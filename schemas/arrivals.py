@@ -1,10 +1,13 @@
 """What passes between the flow and the bookkeeping of requests: who a request is, and what becomes of it."""
 
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 from uuid import UUID
 
-from schemas.records import Record
+from schemas.packed import NO_OFFSET
+from schemas.records import Outgoing, Record
+from schemas.responses import Response
 
 
 class Identity(NamedTuple):
@@ -50,3 +53,27 @@ class Arrival(Enum):
     """Its tenant does not want it any more."""
     GONE = auto()
     """Its partition is another worker's now."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a request record ends: with a response, moved elsewhere, or as a repeat without an answer."""
+
+    record: Record
+    """The request record."""
+    identity: Identity | None
+    """Who it was; `None` where it could not be read."""
+    response: Response | None = None
+    """The answer or failure; absent for moves and repeats."""
+    remembered: bool = False
+    """Whether the same request, sent again, is a repeat of this one."""
+    move: Outgoing | None = None
+    """The record to write elsewhere instead of a response."""
+    repeat_of: int = NO_OFFSET
+    """Offset of the response to the earlier request, for a repeat."""
+    copy_to: tuple[str, int | None, str | None] | None = None
+    """Reply topic, partition and correlation id of a repeat that wants a copy."""
+    dead_letter: Outgoing | None = None
+    """The original bytes, to be written before the response."""
+    response_offset: int = NO_OFFSET
+    """Where the response lies; set when it is acknowledged."""

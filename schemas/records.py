@@ -1,6 +1,7 @@
 """A request record as it lies on its topic: what the source hands to the flow."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.topics import SOURCES, source_text
 
@@ -39,3 +40,18 @@ class Record:
     def place(self) -> str:
         """`topic/partition/offset`, the identity of the request record."""
         return source_text(SOURCES[self.source].name, self.partition, self.offset)
+
+
+class Outgoing(NamedTuple):
+    """A record on its way out."""
+
+    topic: str
+    """Topic, with the installation's prefix."""
+    value: bytes | None
+    """Value; `None` for a fence."""
+    partition: int | None = None
+    """Partition; `None` for the one the key hashes to."""
+    key: bytes | None = None
+    """Key."""
+    headers: Headers = ()
+    """Headers."""

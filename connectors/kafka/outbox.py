@@ -8,7 +8,7 @@ the truth in the logs.
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from kafka import KafkaProducer
 from kafka import errors as foreign
@@ -16,7 +16,7 @@ from kafka import errors as foreign
 from connectors.kafka.clients import client_settings
 from connectors.kafka.membership import gated_client
 from schemas.cluster import Cluster, Delivery
-from schemas.records import Headers
+from schemas.records import Outgoing
 from schemas.topics import MAX_RECORD_BYTES
 
 PATIENCE_MS = 3_600_000
@@ -29,21 +29,6 @@ Acked = Callable[[int], None]
 """Called on the producer's thread with the record's offset; must be short."""
 Lost = Callable[[Exception], None]
 """Called on the producer's thread when a record could not be written."""
-
-
-class Outgoing(NamedTuple):
-    """A record on its way out."""
-
-    topic: str
-    """Topic, with the installation's prefix."""
-    value: bytes | None
-    """Value; `None` for a fence."""
-    partition: int | None = None
-    """Partition; `None` for the one the key hashes to."""
-    key: bytes | None = None
-    """Key."""
-    headers: Headers = ()
-    """Headers."""
 
 
 class Outbox:
@@ -132,14 +117,14 @@ class Outbox:
         return self._bytes > self._bound
 
     @property
-    def position(self) -> tuple[int, int]:
-        """Records handed over, and records acknowledged or lost, since the start."""
-        return self._sent, self._acked
+    def busy(self) -> bool:
+        """Whether something is handed over and not acknowledged."""
+        return self._acked < self._sent
 
     def settled(self, timeout_s: float) -> bool:
         """Wait until all that was handed over is acknowledged; whether it was within the time."""
-        end = time.monotonic() + timeout_s
-        while self._acked < self._sent:
+        end, sent = time.monotonic() + timeout_s, self._sent
+        while self._acked < sent:
             if time.monotonic() > end:
                 return False
             time.sleep(0.005)

@@ -7,7 +7,7 @@ producer's (settles); one lock guards it, and nothing waits inside it.
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from connectors.kafka.partitions import Partition, State
@@ -173,7 +173,7 @@ class Ownership:
         return partition is not None and not partition.sealed
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> Generator[None]:
         """Ask `owns` and hand to the producer inside this; a partition isn't sealed meanwhile."""
         with self.lock:
             self._writers += 1
@@ -182,6 +182,11 @@ class Ownership:
         finally:
             with self.lock:
                 self._writers -= 1
+
+    @property
+    def handing_over(self) -> bool:
+        """Whether somebody is between asking `owns` and handing to the producer."""
+        return self._writers > 0
 
     def seal(self, partitions: list[Partition]) -> None:
         """From the return on, nothing of these partitions is handed to the producer."""

@@ -1,0 +1,75 @@
+"""Responses go out: the commit point of every request.
+
+A dead letter is written and acknowledged before its response; a forwarded request takes the place of one.
+Nothing is handed over for a partition that isn't this worker's any more.
+"""
+
+from collections.abc import Callable
+
+from connectors.kafka.outbox import Outbox
+from connectors.kafka.ownership import Ownership
+from connectors.kafka.rules.derived import answer_headers
+from schemas.arrivals import Outcome
+from schemas.cluster import Cluster
+from schemas.packed import Seal, pack_seal
+from schemas.records import Outgoing
+from schemas.responses import Response
+from schemas.topics import RESPONSES
+
+Done = Callable[[Outcome], None]
+"""Called on the producer's thread when an outcome is durable."""
+
+
+class Answering:
+    """Writes outcomes to `llm.responses` (or, for moves, where they go)."""
+
+    def __init__(self, cluster: Cluster, ownership: Ownership, outbox: Outbox) -> None:
+        self._responses = cluster.topic(RESPONSES.name)
+        self._ownership, self._outbox = ownership, outbox
+
+    def write(self, outcomes: list[Outcome], done: Done) -> None:
+        """Hand outcomes to the producer; returns at once. Those of partitions given away are dropped."""
+        with self._ownership.writing():
+            for outcome in outcomes:
+                self._ownership.passed(outcome.record)
+                if not self._ownership.owns(outcome.record):
+                    self._ownership.counters["dropped"] += 1
+                elif outcome.dead_letter is not None:
+                    self._outbox.send(outcome.dead_letter, self._then_answer(outcome, done))
+                else:
+                    self._hand_over(outcome, done)
+
+    def _then_answer(self, outcome: Outcome, done: Done) -> Callable[[int], None]:
+        def acked(_: int) -> None:
+            with self._ownership.writing():
+                if self._ownership.owns(outcome.record):
+                    self._hand_over(outcome, done)
+
+        return acked
+
+    def _hand_over(self, outcome: Outcome, done: Done) -> None:
+        if outcome.move is not None:
+            self._outbox.send(outcome.move, lambda _: done(outcome))
+        elif outcome.response is None:
+            done(outcome)
+        else:
+            self._outbox.send(self._record(outcome, outcome.response), self._durable(outcome, done))
+
+    def _durable(self, outcome: Outcome, done: Done) -> Callable[[int], None]:
+        def acked(offset: int) -> None:
+            outcome.response_offset = offset
+            self._ownership.durable(outcome.record, response=offset)
+            done(outcome)
+
+        return acked
+
+    def _record(self, outcome: Outcome, response: Response) -> Outgoing:
+        identity = outcome.identity
+        hashes = (0, 0) if identity is None else (identity.request_hash, identity.body_hash)
+        headers = (
+            *answer_headers(response, b"response"),
+            ("source", outcome.record.place.encode()),
+            ("seal", pack_seal(Seal(*hashes, outcome.remembered))),
+        )
+        key = response.request_id.encode("utf-8", "replace")
+        return Outgoing(self._responses, response.to_bytes(), outcome.record.partition, key, headers)

@@ -1,0 +1,144 @@
+"""Partitions come and go: cooperative rebalances with late release, and the way out of the group.
+
+A revoked partition is fed no more while the others go on; the follow-up join waits until its calls are done
+or the drain bound is over. At the bound: stop handing over, wait for the acknowledgement of what was handed
+over, commit, give up, join. If the acknowledgements don't come, the process exits instead of releasing.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer
+from kafka.structs import TopicPartition
+
+from connectors.kafka.membership import Membership
+from connectors.kafka.outbox import Outbox
+from connectors.kafka.ownership import Ownership
+from connectors.kafka.partitions import Partition
+from connectors.kafka.rules.lease import Lease
+from schemas.cluster import Delivery
+
+ACK_S = 10.0
+"""Longest wait for the producer when a partition is released with calls unfinished."""
+
+Commit = Callable[[list[Partition]], bool]
+"""Commits the marks of partitions and waits."""
+
+
+class Handover(ConsumerRebalanceListener):
+    """The consumer's rebalance listener. Its callbacks run on the consumer's I/O thread."""
+
+    def __init__(
+        self,
+        consumer: KafkaConsumer,
+        lease: Lease,
+        delivery: Delivery,
+        ownership: Ownership,
+        outbox: Outbox,
+        fatal: Callable[[str], None],
+    ) -> None:
+        self._consumer, self._ownership, self._outbox = consumer, ownership, outbox
+        self._drain_s = delivery.drain.total_seconds()
+        self._fatal = fatal
+        self._lock = threading.Lock()
+        self._fresh: list[int] = []
+        self._paused: list[TopicPartition] = []
+        self._draining: list[Partition] = []
+        self._until = 0.0
+        self.membership = Membership(consumer, lease, self._before_join)
+
+    # --- the listener, on the consumer's thread
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """New partitions: paused until they are scanned."""
+        if assigned:
+            self._consumer.pause(*assigned)
+            with self._lock:
+                self._fresh += sorted(place.partition for place in assigned)
+                self._paused += assigned
+
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Partitions that must go: drained first, released later."""
+        numbers = {place.partition for place in revoked}
+        with self._lock:
+            self._fresh = [number for number in self._fresh if number not in numbers]
+        mine = [p for p in list(self._ownership.partitions.values()) if p.number in numbers]
+        if not mine or self._ownership.stopping:
+            return
+        self._start_drain(mine)
+        self.membership.put_off_rejoin()
+
+    def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
+        """The group has thrown this worker out: what it holds must not be written."""
+        self._fatal(f"thrown out of the group, {len(lost)} partitions lost")
+
+    async def _before_join(self) -> None:
+        """Any join waits for a drain that is going on, for the join would give those partitions away."""
+        while self._draining and not self._drained():
+            await self.membership.pause(0.01)
+        draining, self._draining = self._draining, []
+        if not draining:
+            return
+        for partition in self._unfinished(draining):
+            partition.sealed = True
+        await self._acknowledged()
+        for partition in draining:
+            self._ownership.give_up(partition)
+
+    async def _acknowledged(self) -> None:
+        """Wait until all that was handed to the producer is acknowledged, or exit."""
+        end = time.monotonic() + ACK_S
+        while self._outbox.busy or self._ownership.handing_over:
+            if time.monotonic() > end:
+                self._fatal("records of partitions that must be released are not acknowledged")
+            await self.membership.pause(0.01)
+
+    # --- the feeder's side
+
+    def take_fresh(self) -> list[int]:
+        """Partition numbers assigned since the last call."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def take_paused(self) -> list[TopicPartition]:
+        """Partitions paused by the listener since the last call."""
+        with self._lock:
+            paused, self._paused = self._paused, []
+        return paused
+
+    def drain_all(self) -> None:
+        """The worker stops: feed nothing any more."""
+        for partition in list(self._ownership.partitions.values()):
+            self._ownership.drain(partition)
+
+    def finish_if_drained(self, commit: Commit) -> None:
+        """Release revoked partitions whose calls are done, or whose time is over, and join."""
+        if self._draining and self._drained():
+            draining = self._draining
+            self.release(draining, commit)
+            self._draining = []
+            self.membership.rejoin()
+
+    def release(self, partitions: list[Partition], commit: Commit) -> None:
+        """Give partitions up: seal, wait for acknowledgements, commit."""
+        if self._unfinished(partitions):
+            self._ownership.seal(partitions)
+            if not self._outbox.settled(ACK_S):
+                self._fatal("records of partitions that must be released are not acknowledged")
+        commit(partitions)
+        for partition in partitions:
+            self._ownership.give_up(partition)
+
+    def _start_drain(self, partitions: list[Partition]) -> None:
+        for partition in partitions:
+            self._ownership.drain(partition)
+        self._until = time.monotonic() + self._drain_s
+        self._draining = self._draining + partitions
+
+    def _unfinished(self, partitions: list[Partition] | None = None) -> list[Partition]:
+        return [p for p in (self._draining if partitions is None else partitions) if p.under_way > 0]
+
+    def _drained(self) -> bool:
+        return not self._unfinished() or time.monotonic() > self._until

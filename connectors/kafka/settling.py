@@ -1,0 +1,126 @@
+"""Settling: what is derived from responses is written, and when it is acknowledged the offsets are done.
+
+The copy to a reply topic first; when it is acknowledged (or can't be written) the ledger's entries and, last
+on the same partition, one packed `settled` record: its acknowledgement covers all before it.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+
+from connectors.kafka.outbox import Outbox
+from connectors.kafka.ownership import Ownership
+from connectors.kafka.rules import derived
+from connectors.kafka.rules.derived import Written
+from schemas.arrivals import Closing, Outcome
+from schemas.cluster import Cluster
+from schemas.packed import MOVED, NO_OFFSET, REPEAT, Seal, Settled
+from schemas.records import Record
+from schemas.responses import Response
+from schemas.topics import USAGE
+
+_log = logging.getLogger(__name__)
+
+FetchCopy = Callable[[Outcome, Callable[[Response | None], None]], None]
+"""Fetches the response that a repeat is a repeat of, and hands it over on another thread."""
+
+
+class Settling:
+    """Writes derived records and closes offsets."""
+
+    def __init__(self, cluster: Cluster, ownership: Ownership, outbox: Outbox, fetch: FetchCopy) -> None:
+        self._usage = cluster.topic(USAGE.name)
+        self._ownership, self._outbox, self._fetch = ownership, outbox, fetch
+
+    def write_again(self, written: Written) -> None:
+        """The derived records of a predecessor's response, once more."""
+        usage = self._usage
+
+        def ledger() -> None:
+            for outgoing in derived.finished(written, usage):
+                self._outbox.send(outgoing)
+            self._outbox.send(derived.settled_record(usage, written.partition, [derived.settled(written)]))
+
+        self._after_copy(written.response, ledger)
+
+    def settle(self, outcomes: list[Outcome]) -> None:
+        """Outcomes whose response or move is durable; returns at once."""
+        groups: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
+        for outcome in outcomes:
+            if outcome.copy_to is not None:
+                self._copy_for_repeat(outcome)
+            elif outcome.response is not None and outcome.response.reply_topic is not None:
+                self._after_copy(outcome.response, lambda outcome=outcome: self._close([outcome]))
+            else:
+                groups[outcome.record.source, outcome.record.partition].append(outcome)
+        for group in groups.values():
+            self._close(group)
+
+    def _close(self, group: list[Outcome]) -> None:
+        """Ledger and settled record for outcomes of one partition; acknowledged, their offsets are done."""
+        with self._ownership.writing():
+            group = [outcome for outcome in group if self._ownership.owns(outcome.record)]
+            if not group:
+                return
+            record = group[0].record
+            entries: list[Settled] = []
+            for outcome in group:
+                entries.append(self._ledger(outcome))
+            closings = [_closing(outcome) for outcome in group]
+            self._outbox.send(
+                derived.settled_record(self._usage, record.partition, entries),
+                lambda offset: self._closed(record, closings, offset),
+            )
+
+    def _ledger(self, outcome: Outcome) -> Settled:
+        """Hand over the ledger entries of an outcome; its settled entry."""
+        record, identity = outcome.record, outcome.identity
+        hashes = (0, 0) if identity is None else (identity.request_hash, identity.body_hash)
+        if outcome.response is None:
+            flags = MOVED if outcome.move is not None else REPEAT
+            return Settled(record.source, flags, record.offset, *hashes, NO_OFFSET)
+        seal = Seal(*hashes, outcome.remembered)
+        place = (record.source, record.partition, record.offset)
+        written = Written(outcome.response, seal, *place, outcome.response_offset)
+        for outgoing in derived.finished(written, self._usage):
+            self._outbox.send(outgoing)
+        return derived.settled(written)
+
+    def _closed(self, record: Record, closings: list[Closing], offset: int) -> None:
+        self._ownership.durable(record, usage=offset)
+        self._ownership.close(closings)
+
+    def _after_copy(self, response: Response, then: Callable[[], None]) -> None:
+        copy = derived.copy(response)
+        if copy is None:
+            then()
+            return
+
+        def lost(error: Exception) -> None:
+            self._ownership.counters["copies_lost"] += 1
+            _log.warning(
+                "the copy of %s to %s could not be written: %r", response.request_id, copy.topic, error
+            )
+            then()
+
+        self._outbox.send(copy, lambda _: then(), lost)
+
+    def _copy_for_repeat(self, outcome: Outcome) -> None:
+        """A repeat that names a new reply address gets a copy of the first answer there."""
+
+        def fetched(response: Response | None) -> None:
+            address = outcome.copy_to
+            if response is None or address is None:
+                self._close([outcome])
+                return
+            topic, partition, correlation_id = address
+            same = (response.reply_topic, response.reply_partition, response.correlation_id) == address
+            update = {"reply_topic": topic, "reply_partition": partition, "correlation_id": correlation_id}
+            copied = response.model_copy(update={"reply_topic": None} if same else update)
+            self._after_copy(copied, lambda: self._close([outcome]))
+
+        self._fetch(outcome, fetched)
+
+
+def _closing(outcome: Outcome) -> Closing:
+    return Closing(outcome.record, outcome.identity, outcome.response_offset, outcome.remembered)
