@@ -140,7 +140,7 @@ class Client:
         Raises:
             KafkaProblem: When it, or one before it, can't be written.
         """
-        self._raise_failure()
+        self.check()
         try:
             future = self._producer.send(
                 place.topic, value=value, key=key, headers=list(headers), partition=place.partition
@@ -162,11 +162,11 @@ class Client:
             self._producer.flush(timeout=WRITE_TIMEOUT_S)
         except KafkaError as error:
             raise translate(error, address(self._cluster)) from error
-        self._raise_failure()
+        self.check()
 
     def events(self, timeout_s: float) -> list[Chunk | Response]:
         """Chunks and responses that came within the time, of whatever request."""
-        self._raise_failure()
+        self.check()
         return [event for seen in self.reader.poll(timeout_s) if (event := self.event(seen)) is not None]
 
     def event(self, seen: Seen) -> Chunk | Response | None:
@@ -179,11 +179,16 @@ class Client:
         except ValidationError:
             return None
 
-    def _note_failure(self, error: KafkaError) -> None:
-        with self._lock:
-            self._failure = self._failure or error
+    def check(self) -> None:
+        """Return when all that was put so far was written or is on its way.
 
-    def _raise_failure(self) -> None:
+        Raises:
+            KafkaProblem: When something can't be written.
+        """
         with self._lock:
             if self._failure is not None:
                 raise translate(self._failure, address(self._cluster)) from self._failure
+
+    def _note_failure(self, error: KafkaError) -> None:
+        with self._lock:
+            self._failure = self._failure or error
