@@ -1,0 +1,95 @@
+"""The bytes of one reply as they come: counted, timed, and with every failure in one line."""
+
+import asyncio
+import os
+
+import aiohttp
+
+from schemas.calls import Malformed, Timeouts, Unavailable
+
+END_S = 0.05
+"""How long a stream that said it is over may take to end, for its connection to be used again."""
+
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "the server's name is not known"),
+    (aiohttp.ClientSSLError, "the connection failed: TLS"),
+    (aiohttp.ServerDisconnectedError, "the server closed the connection before its answer"),
+    (aiohttp.ClientPayloadError, "the answer was cut"),
+    (aiohttp.ClientResponseError, "the answer is not HTTP"),
+)
+
+
+class Body:
+    """A reply's bytes. Reading is all that moves them: who doesn't read makes the server wait."""
+
+    __slots__ = ("_first", "_limit_bytes", "_size_bytes", "_timeouts", "response")
+
+    def __init__(self, response: aiohttp.ClientResponse, timeouts: Timeouts, limit_bytes: int) -> None:
+        self.response = response
+        self._timeouts = timeouts
+        self._limit_bytes = limit_bytes
+        self._size_bytes = 0
+        self._first = True
+        self._pace(restart=False)
+
+    async def next(self) -> bytes:
+        """The bytes that came since; none at the end.
+
+        Raises:
+            Unavailable: When they come too slowly, or the connection is lost.
+            Malformed: When the answer is too large.
+        """
+        if self._first and (self.response.content_length or 0) > self._limit_bytes:
+            raise self._too_large(b"")
+        try:
+            data = await self.response.content.readany()
+        except aiohttp.ServerTimeoutError as error:
+            raise Unavailable(self._too_slow(), status=self.response.status) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(why(error), status=self.response.status) from error
+        self._size_bytes += len(data)
+        if self._size_bytes > self._limit_bytes:
+            raise self._too_large(data)
+        if self._first:
+            self._first = False
+            self._pace(restart=True)
+        return data
+
+    async def end(self) -> None:
+        """Let the end of a finished stream arrive, so that its connection can be used again."""
+        if self.response.content.at_eof():
+            return
+        try:
+            async with asyncio.timeout(END_S):
+                while await self.response.content.readany():
+                    pass
+        except (aiohttp.ClientError, OSError):
+            self.response.close()
+
+    def _pace(self, *, restart: bool) -> None:
+        """From the next read on the time between reads holds; with `restart` from now on."""
+        connection = self.response.connection
+        if connection is not None and connection.protocol is not None:
+            connection.protocol.read_timeout = self._timeouts.between_bytes_s
+            if restart:
+                connection.protocol.start_timeout()
+
+    def _too_slow(self) -> str:
+        if self._first:
+            return f"no first byte within {self._timeouts.first_byte_s:g} s"
+        return f"the answer stood still for {self._timeouts.between_bytes_s:g} s"
+
+    def _too_large(self, data: bytes) -> Malformed:
+        reason = f"the answer is larger than {self._limit_bytes} bytes"
+        return Malformed(reason, status=self.response.status, body=data)
+
+
+def why(error: Exception) -> str:
+    """What went wrong on the network, in one line without addresses."""
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return reason
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"the connection failed: {os.strerror(number) if number else 'no address answered'}"
+    return f"the connection was lost: {os.strerror(number) if number else type(error).__name__}"
