@@ -211,6 +211,11 @@ def growth_ratio(samples: Sequence[tuple[int, float]], after: int) -> float:
     return median(settled[-tenth:]) / median(settled[:tenth]) - 1
 
 
+def counts_at(stamps: Sequence[int], moments_ms: Iterable[float]) -> list[int]:
+    """How many of the sorted `stamps` lie at or before each moment."""
+    return [bisect_right(stamps, moment) for moment in moments_ms]
+
+
 def calls_by_request(calls: Iterable[ProviderCall]) -> dict[str, list[ProviderCall]]:
     """The calls of each request, oldest first."""
     own: defaultdict[str, list[ProviderCall]] = defaultdict(list)

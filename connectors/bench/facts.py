@@ -28,6 +28,8 @@ class Asked:
     """Its id, or its place as text where it has none that can be read."""
     append_ms: int
     """When the broker appended it, Unix time in milliseconds."""
+    kind: str = ""
+    """What the bench made it for, from its `bench-kind` header; empty on plain loads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +124,16 @@ class Facts:
     """Dead letters."""
     calls: tuple[ProviderCall, ...] = ()
     """Calls at the provider."""
+
+    def only(self, prefix: str) -> "Facts":
+        """The part that belongs to requests whose id starts with `prefix`."""
+        asked = tuple(one for one in self.asked if one.request_id.startswith(prefix))
+        places = {one.place for one in asked}
+        return Facts(
+            asked,
+            tuple(answer for answer in self.answered if answer.place in places),
+            tuple(entry for entry in self.begun if entry.place in places),
+            tuple(entry for entry in self.done if entry.place in places),
+            tuple(letter for letter in self.buried if letter.place in places),
+            tuple(call for call in self.calls if call.request_id.startswith(prefix)),
+        )

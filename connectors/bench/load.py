@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import orjson
 from kafka import KafkaProducer
@@ -12,6 +13,10 @@ from kafka.errors import KafkaError
 from connectors.kafka.clients import client_settings
 from schemas.cluster import Cluster
 from schemas.topics import MAX_RECORD_BYTES
+
+MODEL = "bench"
+"""The model that the bench's configuration has on the fake provider."""
+_PROMPT = "How high is the water?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +33,39 @@ class Item:
     """Its headers."""
 
 
-def plain_items(
-    prefix: str, count: int, partitions: int, *, size_bytes: int, model: str = "bench", prompt: str = ""
-) -> list[Item]:
-    """Requests `PREFIX-0`, `PREFIX-1`, ... of one size, evenly over the partitions."""
-    items: list[Item] = []
-    for number in range(count):
-        request_id = f"{prefix}-{number}"
-        body = {"request_id": request_id, "model": model, "prompt": prompt or "How high is the water?"}
-        missing = size_bytes - len(orjson.dumps(body)) - 1
-        if missing > 0:
-            body["prompt"] += " " + ("so much water " * (missing // 14 + 1))[:missing]
-        items.append(Item(request_id.encode(), orjson.dumps(body), number % partitions))
-    return items
+class PlainItems(Sequence[Item]):
+    """Requests `PREFIX-0`, `PREFIX-1`, ... of one size, evenly over the partitions; made when asked for."""
+
+    def __init__(
+        self, prefix: str, count: int, partitions: int, *, size_bytes: int = 0, prompt: str = _PROMPT
+    ) -> None:
+        self._prefix = prefix
+        self._count = count
+        self._partitions = partitions
+        bare = len(self._body("", prompt)) + len(f"{prefix}-{count}")
+        self._prompt = prompt + "." * max(0, size_bytes - bare)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
+        """One of them, or some."""
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(self._count))]
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        request_id = f"{self._prefix}-{index}"
+        value = self._body(request_id, self._prompt)
+        return Item(request_id.encode(), value, index % self._partitions)
+
+    @staticmethod
+    def _body(request_id: str, prompt: str) -> bytes:
+        return orjson.dumps({"request_id": request_id, "model": MODEL, "prompt": prompt})
 
 
 class Load:

@@ -11,6 +11,7 @@ import struct
 import sys
 from socket import SO_LINGER, SOL_SOCKET
 from typing import cast
+from urllib.parse import unquote
 
 import orjson
 import uvloop
@@ -92,7 +93,7 @@ class Connection(asyncio.Protocol):
         return wire.error(404, "no such path")
 
     def _call(self, name: bytes, body: bytes) -> None:
-        request_id = name.decode("utf-8", "replace")
+        request_id = unquote(name.decode("utf-8", "replace"))
         self._entry, attempt = self._book.begin(request_id)
         wanted = wish(body, self._habits)
         fault = fault_of(request_id, attempt, self._habits)

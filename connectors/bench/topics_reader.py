@@ -15,6 +15,8 @@ from schemas.cluster import Cluster
 from schemas.packed import MOVED, REPEAT, unpack_settled, unpack_started
 from schemas.topics import DEAD_LETTERS, RESPONSES, SOURCES, USAGE, Topic, parse_source
 
+KIND_HEADER = "bench-kind"
+"""Record header with which the bench marks what a request was made for; Weir knows nothing of it."""
 _NUMBERS = {topic.name: number for number, topic in enumerate(SOURCES)}
 
 
@@ -109,7 +111,8 @@ def read_request(record: ConsumerRecord, source: int) -> Asked:
     """A request record; its id as Weir reads it: header, body, else its place."""
     place = Place(source, record.partition, record.offset)
     own = f"{SOURCES[source].name}/{record.partition}/{record.offset}"
-    return Asked(place, _header(record, "request_id") or _id_in(record.value) or own, record.timestamp)
+    request_id = _header(record, "request_id") or _id_in(record.value) or own
+    return Asked(place, request_id, record.timestamp, _header(record, KIND_HEADER) or "")
 
 
 def read_response(record: ConsumerRecord, cluster: Cluster) -> Answered:
