@@ -36,7 +36,7 @@ $(STAMP):
 	@touch $@
 
 run: setup ## start a broker and a worker, ask a dozen questions, stay up (ONCE=1: end when all are answered)
-	@ONCE=$(ONCE) $(BIN)/python -m flows.demo
+	@ONCE=$(ONCE) $(BIN)/python -m flows.cli_demo
 
 test: setup ## the tests, at most a few minutes
 	$(BIN)/python -m pytest -m "not full"

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -12,41 +11,10 @@ import typer
 from connectors.kafka.client import Client, named
 from flows.cli_settings import load_settings
 from flows.cli_text import ended, failure, note, receipt, seconds_option
+from flows.shown import Shown
 from schemas.chunks import Chunk
 from schemas.requests import MAX_REQUEST_BYTES, Request
 from schemas.responses import Response
-
-
-@dataclass(slots=True)
-class Shown:
-    """What of an answer stands on the screen. Chunks come at least once, in order within an attempt."""
-
-    attempt: int = 0
-    """Try whose pieces are shown; 0 before the first."""
-    seq: int = -1
-    """Number of the last piece shown."""
-    text: str = ""
-    """All of its text."""
-
-    def chunk(self, chunk: Chunk) -> tuple[str | None, str]:
-        """Take a piece; return a note (a new attempt began) or `None`, and the text to append."""
-        told = None
-        if chunk.attempt > self.attempt:
-            if self.text:
-                told = f"attempt {chunk.attempt}: starting again"
-            self.attempt, self.seq, self.text = chunk.attempt, -1, ""
-        if chunk.attempt < self.attempt or chunk.seq <= self.seq:
-            return None, ""
-        self.seq = chunk.seq
-        self.text += chunk.delta
-        return told, chunk.delta
-
-    def rest(self, response: Response) -> tuple[str | None, str]:
-        """What the response adds to the pieces: nothing, their missing end, or another answer and a note."""
-        whole = response.response or ""
-        if whole.startswith(self.text):
-            return None, whole[len(self.text) :]
-        return "the answer, whole", whole
 
 
 def build_request(

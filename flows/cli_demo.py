@@ -1,0 +1,200 @@
+"""What `make run` does: bring Weir up, ask a dozen questions about its own documents, show the answers.
+
+Then it stays up and says what to try next; with `ONCE=1` it ends, with 0 when all were answered, and leaves
+nothing running.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import MutableMapping
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from connectors.kafka.broker import DEFAULT_PORT
+from connectors.kafka.client import Client, named
+from connectors.kafka.clients import address, quieten_kafka_logs
+from connectors.kafka.errors import KafkaProblem
+from connectors.process import state
+from connectors.process.errors import ProcessProblem
+from connectors.process.stack import Stack, StackOptions
+from flows.cli_settings import KAFKA
+from flows.cli_text import millis, note, usd
+from flows.demo_questions import QUESTIONS, document
+from flows.demo_screen import Screen
+from flows.settings import Settings, SettingsError, load
+from schemas.calls import Route
+from schemas.cluster import Cluster
+from schemas.requests import Request
+
+ROOT = Path(__file__).resolve().parent.parent
+ANSWERS_TIMEOUT_S = 600.0
+"""Longest wait for all answers: a local model on a small machine is slow."""
+OLLAMA = "http://127.0.0.1:11434"
+
+
+def main() -> int:
+    """Run the demo; the exit code."""
+    quieten_kafka_logs()
+    env = dict(os.environ)
+    find_ollama(env)
+    try:
+        settings = load(None, env)
+        embedded = not env.get(KAFKA) and settings.cluster.bootstrap == Cluster().bootstrap
+        options = StackOptions(
+            cluster=settings.cluster, embedded=embedded, port=_port(), drain=settings.delivery.drain
+        )
+        with state.only_one(options.run_dir):
+            return _run(Stack(options, note, env), settings, once=env.get("ONCE", "") not in ("", "0"))
+    except (KafkaProblem, ProcessProblem, SettingsError) as problem:
+        note(f"weir: {problem}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def find_ollama(env: MutableMapping[str, str], url: str = OLLAMA) -> None:
+    """Name a local Ollama and its first model in `env`, where one answers and nothing else is set."""
+    if any(name in env for name in ("WEIR_CONFIG", "OLLAMA_HOST", "OLLAMA_MODEL", "OPENAI_API_KEY")):
+        return
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/api/tags", timeout=0.5) as answer:
+            models = orjson.loads(answer.read(1 << 20)).get("models") or []
+    except (urllib.error.URLError, OSError, ValueError, AttributeError):
+        return
+    if models and isinstance(models[0].get("name"), str):
+        env["OLLAMA_HOST"], env["OLLAMA_MODEL"] = url, models[0]["name"]
+
+
+def _port() -> int:
+    """The usual port, or any where another program has it."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", DEFAULT_PORT))
+        except OSError:
+            return 0
+    return DEFAULT_PORT
+
+
+def _run(stack: Stack, settings: Settings, *, once: bool) -> int:
+    """Bring all up, ask from a thread of its own, supervise until it is over."""
+    stop, hurry = threading.Event(), threading.Event()
+    failures: list[str] = []
+    note(f"models: {', '.join(_model_text(route) for route in settings.routes)}")
+    stack.start()
+
+    def on_signal(*_: object) -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
+
+    def questions() -> None:
+        try:
+            failures.extend(ask_all(stack.cluster, stop))
+        except (KafkaProblem, OSError) as problem:
+            failures.append(str(problem))
+        if once:
+            stop.set()
+        elif not stop.is_set():
+            _say_next(stack.cluster)
+
+    asking = threading.Thread(target=questions, name="questions")
+    asking.start()
+    try:
+        stack.run(stop)
+    finally:
+        stop.set()
+        asking.join()
+        stack.stop(hurry)
+    for failure in failures:
+        note(f"weir: {failure}")
+    return 1 if failures else 0
+
+
+def _model_text(route: Route) -> str:
+    return f"{route.model_name} ({route.name})" if route.model_name != route.name else route.name
+
+
+def ask_all(cluster: Cluster, stop: threading.Event) -> list[str]:
+    """Ask every question at once, print the answers and the table; what failed, in words.
+
+    Raises:
+        KafkaProblem: When Kafka fails us.
+        OSError: When a document can't be read.
+    """
+    requests = [
+        named(Request(prompt=one.text, context=document(ROOT, one.document), stream=True, tenant="demo"))
+        for one in QUESTIONS
+    ]
+    titles = {
+        str(request.request_id): f"{one.text}  [{one.document}]"
+        for request, one in zip(requests, QUESTIONS, strict=True)
+    }
+    screen = Screen(titles)
+    with Client(cluster) as client:
+        client.follow(requests)
+        for request in requests:
+            client.put(request, wait=False)
+        client.flush()
+        until_s = time.monotonic() + ANSWERS_TIMEOUT_S
+        while not screen.complete and not stop.is_set() and time.monotonic() < until_s:
+            for event in client.events(0.1):
+                print(screen.take(event), end="", flush=True)
+    _table(screen)
+    failed = [
+        f"question {at} failed: {screen.responses[name].error or 'no answer'}"
+        for at, name in enumerate(titles, start=1)
+        if name in screen.responses and screen.responses[name].error is not None
+    ]
+    missing = len(titles) - len(screen.responses)
+    return failed + ([f"{missing} questions have no answer"] if missing else [])
+
+
+def _table(screen: Screen) -> None:
+    """Latency, tokens and cost of each answer."""
+    table = Table("", "question", "model", "total", "provider", "tokens in", "out", "cost")
+    for at, (name, title) in enumerate(screen.titles.items(), start=1):
+        response = screen.responses.get(name)
+        if response is None:
+            table.add_row(str(at), title, "no answer")
+            continue
+        usage = response.usage
+        table.add_row(
+            str(at),
+            title.partition("  [")[0],
+            response.model or (response.error.code if response.error else "-"),
+            millis(response.latency.total_ms),
+            millis(response.latency.provider_ms),
+            str(usage.input_tokens if usage else "-"),
+            str(usage.output_tokens if usage else "-"),
+            usd(response.cost_usd),
+        )
+    Console().print(table)
+
+
+def _say_next(cluster: Cluster) -> None:
+    weir = ".venv/bin/weir"
+    note(
+        f"\nWeir is up; Kafka at {address(cluster)}. Try, in another terminal:\n"
+        f'  {weir} ask "What is a fence?" --context contracts/generated/topics.md\n'
+        f"  {weir} tail responses --from -3\n"
+        f"  {weir} lag\n"
+        f"  {weir} status\n"
+        "Ctrl-C stops it."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
