@@ -17,7 +17,6 @@ Text: TypeAlias = Annotated[str, MinLen(10)]
 """A meaning: at least ten characters."""
 Name: TypeAlias = Annotated[str, MinLen(1)]
 Json: TypeAlias = Any
-"""A JSON value of the contract's examples and defaults."""
 
 
 class ContractError(Exception):
