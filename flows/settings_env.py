@@ -26,7 +26,8 @@ DELIVERY: Parsers = {
     "session": length, "heartbeat": length, "drain": duration, "commit_every": length, "instance_id": text,
     "credits": positive, "buffer_bytes": size, "outbox_bytes": size, "held_bytes": size,
     "conversation_bytes": size, "window": length, "window_entries": positive, "feed_pause": duration,
-    "linger": duration, "ledger": LEDGER, "unknown_outcome": UNKNOWN, "reply_prefixes": texts,
+    "linger": duration, "gather": duration, "ledger": LEDGER, "unknown_outcome": UNKNOWN,
+    "reply_prefixes": texts,
 }  # fmt: skip
 """Keys of `weir: delivery:`, the fields of `Delivery`."""
 
@@ -69,6 +70,7 @@ VARIABLES: Mapping[str, Variable] = {
     "WEIR_WINDOW_ENTRIES": Variable("delivery", "window_entries", positive),
     "WEIR_FEED_PAUSE_MS": Variable("delivery", "feed_pause", millis),
     "WEIR_LINGER_MS": Variable("delivery", "linger", millis),
+    "WEIR_GATHER_MS": Variable("delivery", "gather", millis),
     "WEIR_LEDGER": Variable("delivery", "ledger", LEDGER),
     "WEIR_UNKNOWN_OUTCOME": Variable("delivery", "unknown_outcome", UNKNOWN),
     "WEIR_REPLY_PREFIXES": Variable("delivery", "reply_prefixes", texts),

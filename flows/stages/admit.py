@@ -36,16 +36,17 @@ def admit(job: Job, policy: AdmitPolicy, topics: Mapping[str, int], now_ms: int)
 
     `topics` maps the names of existing topics to their number of partitions. A request that comes too
     late fails with `deadline_exceeded`, without a dead letter; a wrong address or context with
-    `invalid_request`, with one.
+    `invalid_request`, with one. After a failure the job's reply address is one that is allowed, or none.
     """
     request = job.request
+    if (wrong := reply_fault(request, policy.reply_prefixes, topics)) is not None:
+        job.request = request.model_copy(update={"reply_topic": None, "reply_partition": None})
+        return Failed(Code.INVALID_REQUEST, wrong[1], STAGE, field=wrong[0], dead_letter=True)
     job.deadline_ms = deadline_ms(job, policy.limits)
     if now_ms >= job.deadline_ms:
         late_ms = now_ms - job.deadline_ms
         message = f"the deadline passed {late_ms} ms before the request could be taken up"
         return Failed(Code.DEADLINE_EXCEEDED, message, STAGE)
-    if (wrong := reply_fault(request, policy.reply_prefixes, topics)) is not None:
-        return Failed(Code.INVALID_REQUEST, wrong[1], STAGE, field=wrong[0], dead_letter=True)
     if request.context is not None and request.context_encoding != "text":
         try:
             context = unpack(request.context, policy.limits.max_context_bytes)

@@ -143,7 +143,8 @@ def _request(body: dict[str, object]) -> Request:
     try:
         request = Request.model_validate(body)
     except ValidationError as error:
-        raise _AtFaultError(*violation(error)) from None
+        foreign = (name for name in body if name not in Request.model_fields)
+        raise _AtFaultError(*(misspelt(foreign) or violation(error))) from None
     if request.model_extra and (found := misspelt(request.model_extra)) is not None:
         raise _AtFaultError(*found)
     for name in _INT_FIELDS:

@@ -8,8 +8,8 @@ only are served by that. The history of a conversation will be put between the t
 from flows.stages.jobs import Job
 from schemas.requests import Message, Request
 
-OPENING = "Use this context to answer:\n<context>\n"
-CLOSING = "\n</context>"
+OPENING = "# Use this context to answer\n\n"
+"""A heading, which the embedded model never quotes."""
 
 
 def recall(job: Job) -> Job:
@@ -23,7 +23,7 @@ def messages_of(request: Request) -> tuple[Message, ...]:
     own = tuple(request.messages or (Message(role="user", content=request.prompt),))
     if not request.context:
         return own
-    section = f"{OPENING}{request.context}{CLOSING}"
+    section = f"{OPENING}{request.context}"
     first = own[0]
     if first.role in ("system", "developer") and isinstance(first.content, str):
         joined = first.model_copy(update={"content": f"{first.content}\n\n{section}"})
