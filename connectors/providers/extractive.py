@@ -22,7 +22,7 @@ NO_MATCH = "The given context has nothing on that, and the embedded model only q
 """The answer where nothing fits."""
 SENTENCES = 3
 """Most passages of an answer; a route's parameter `sentences` changes it."""
-NEAR_BEST_RATIO = 0.45
+NEAR_BEST_RATIO = 0.5
 """A passage is quoted when its score is at least this share of the best one's."""
 CHARS_PER_TOKEN = 4
 """The estimate behind all token numbers of this model."""

@@ -14,6 +14,8 @@ MAX_ITEM_CHARS = 280
 """A longer list item is cut into its sentences."""
 MAX_CODE_CHARS = 160
 """A longer line of code is not quoted."""
+TITLE_WORDS = 3
+"""A first sentence of at most so many words is a title."""
 
 _FENCE = re.compile(r"^\s*(```+|~~~+)\s*([\w+-]*)")
 _HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
@@ -27,6 +29,7 @@ _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|!?\[([^\]]+)\]\[[^\]]*\]")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>")
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3}|~~)(?=\S)(.+?)(?<=\S)\1(?![\w*])")
+_STARS = re.compile(r"(?<![\w*])(\*{1,2})(?=[^\s*])([^*]+)(?<=\S)\1(?![\w*])")
 _MARKS = re.compile(r"[*_~]")
 _SHELLS = frozenset({"", "sh", "bash", "shell", "console", "text", "zsh"})
 
@@ -159,10 +162,11 @@ def passages(text: str) -> list[Passage]:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a paragraph; an abbreviation ends none."""
+    """The sentences of a paragraph; an abbreviation ends none, and a title in front stays with the first."""
     found: list[str] = []
     for part in _SENTENCE_END.split(text):
-        if found and _ABBREVIATION.search(found[-1]):
+        titled = len(found) == 1 and found[0].count(" ") < TITLE_WORDS
+        if found and (titled or _ABBREVIATION.search(found[-1])):
             found[-1] = f"{found[-1]} {part}"
         elif part.strip():
             found.append(part.strip())
@@ -181,7 +185,7 @@ def clean(text: str) -> str:
     # What stands between backticks keeps its stars and underscores.
     parts[::2] = [_EMPHASIS.sub(r"\2", part) if _MARKS.search(part) else part for part in parts[::2]]
     joined = " ".join("".join(parts).split())
-    return _EMPHASIS.sub(r"\2", joined) if "**" in joined else joined
+    return _STARS.sub(r"\2", joined) if "*" in joined else joined
 
 
 def _without_front_matter(text: str) -> str:
