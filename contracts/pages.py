@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import orjson
 
 from contracts.model import Contract, EventClause, FieldClause, Flow, Part
+from schemas.topics import SOURCES
 
 _NOTE = "<!-- Made by `weir contracts render` from contracts/llm-orchestration.yaml; do not edit. -->"
 
@@ -112,10 +113,11 @@ def codes(contract: Contract) -> str:
 def packed(contract: Contract) -> str:
     """The layouts that are not JSON, and fences."""
     lines = _head("Packed entries")
+    sources = ", ".join(f"{number} `{topic.name}`" for number, topic in enumerate(SOURCES))
     lines += [
         "What recovery reads is packed: one version byte, then entries of fixed length, big-endian. A "
         "`started` or `settled` record has no key, its header `kind` says which it is, and its value holds "
-        "one or more entries. Sources are numbered: 0 `llm.requests`, 1 `llm.waiting`, 2 `llm.bulk`.",
+        f"one or more entries. Source topics are numbered: {sources}.",
         "",
     ]
     for name, each in contract.packed.items():
