@@ -30,6 +30,8 @@ Say = Callable[[str], None]
 """Where progress goes, a line at a time."""
 LOAD = "load"
 """Prefix of the ids that count; others (`warm`) only have to be answered."""
+START_CRASHES = 5
+"""A worker that ends this often before the first answers does not start at all."""
 WARM_UP_S = 90.0
 """Longest wait for a worker's first answers, in seconds."""
 
@@ -145,9 +147,10 @@ class Run:
         partitions = self.options.partitions
         warm = PlainItems(f"warm{len(self._loads)}", partitions, partitions, prompt="latency=0")
         self.pour(warm, rate=0).join()
-        if not self.wait_all(WARM_UP_S):
-            codes = [end.code for worker in self.workers for end in worker.exits]
-            raise WorkerError(f"no worker answered in {WARM_UP_S:g} s (exit codes {codes}); see {self.home}")
+        if self.wait_all(WARM_UP_S, give_up=self._crashing):
+            return
+        codes = [end.code for worker in self.workers for end in worker.exits]
+        raise WorkerError(f"no worker answered (exit codes {codes}); see {self.home}")
 
     def pour(self, items: Sequence[Item] | None = None, rate: float | None = None) -> Load:
         """Start a load; by default the one that the options ask for."""
@@ -160,11 +163,15 @@ class Run:
         self._loads.append(load)
         return load
 
-    def wait_all(self, patience_s: float) -> bool:
+    def _crashing(self) -> bool:
+        return any(len(worker.exits) >= START_CRASHES for worker in self.workers)
+
+    def wait_all(self, patience_s: float, give_up: Callable[[], bool] = lambda: False) -> bool:
         """Wait until all that was poured is answered; whether it was.
 
         Args:
             patience_s: Give up after this long without a further answer, in seconds.
+            give_up: Whether to give up now.
         """
         for load in self._loads:
             load.join()
@@ -174,7 +181,7 @@ class Run:
             now_s = time.monotonic()
             if answered != seen:
                 seen, changed_s = answered, now_s
-            elif now_s - changed_s > patience_s:
+            elif give_up() or now_s - changed_s > patience_s:
                 self.say(f"gave up: {due - answered} of {due} requests have no answer")
                 return False
             if now_s - said_s > 5:
