@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from schemas.arrivals import Arrival, Identity, Outcome
 from schemas.calls import Answer, Call, HttpRequest, Piece, Route
+from schemas.records import Outgoing, Record
 
 PieceSink = Callable[[Piece], Awaitable[None]]
 """Where a stream's pieces go; awaiting it is the back-pressure."""
@@ -63,4 +65,54 @@ class Providers(Protocol):
         Raises:
             KeyError: When no codec of that name is registered.
         """
+        ...
+
+
+class Door(Protocol):
+    """The bookkeeping of requests: who may go on, and whose they are."""
+
+    def arrive(self, record: Record, identity: Identity) -> tuple[Arrival, int]:
+        """What becomes of a request at the door, and where the earlier response of a repeat lies."""
+        ...
+
+    def owns(self, record: Record) -> bool:
+        """Whether the record is still this worker's to work on."""
+        ...
+
+    def passed(self, record: Record) -> None:
+        """The record went through the synchronous steps."""
+        ...
+
+
+class Ledger(Protocol):
+    """The ledger's `started` entries."""
+
+    async def started(self, record: Record, identity: Identity, attempt: int, route: str) -> bool:
+        """Note that an attempt is about to start, durably; whether it may."""
+        ...
+
+
+class Answers(Protocol):
+    """Writes outcomes: the commit point."""
+
+    def write(self, outcomes: list[Outcome], done: Callable[[Outcome], None]) -> None:
+        """Hand outcomes over; `done` gets each one when it is durable, on any thread."""
+        ...
+
+
+class Outlet(Protocol):
+    """Takes records without waiting; bounded in bytes."""
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more should be handed over for now."""
+        ...
+
+    def send(
+        self,
+        record: Outgoing,
+        acked: Callable[[int], None] | None = None,
+        lost: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Hand a record over; without `lost`, its loss ends the process."""
         ...

@@ -34,6 +34,7 @@ class Answering:
                 self._ownership.passed(outcome.record)
                 if not self._ownership.owns(outcome.record):
                     self._ownership.counters["dropped"] += 1
+                    done(outcome)  # without a response offset: nothing is derived from it
                 elif outcome.dead_letter is not None:
                     self._outbox.send(outcome.dead_letter, self._then_answer(outcome, done))
                 else:
@@ -44,6 +45,8 @@ class Answering:
             with self._ownership.writing():
                 if self._ownership.owns(outcome.record):
                     self._hand_over(outcome, done)
+                else:
+                    done(outcome)
 
         return acked
 

@@ -72,6 +72,7 @@ class EmbeddedBroker:
     """
 
     name = "broker"
+    always = True
 
     def __init__(
         self,
@@ -181,6 +182,20 @@ class EmbeddedBroker:
     def poll(self) -> int | None:
         """Exit code of the JVM, or `None` while it runs or was never started."""
         return self._child.poll() if self._child is not None else None
+
+    @property
+    def patience(self) -> timedelta:
+        """Longest wait after `terminate`."""
+        return self._options.stop_timeout
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+        if self._child is not None:
+            self._child.terminate()
+
+    def last_words(self) -> str:
+        """Where to look after a failure, with the most telling line."""
+        return f"{self.log_path}: {self._why()}"
 
     def stop(self) -> bool:
         """End it in good order: SIGTERM, then SIGKILL when the time is over. Whether the order was good."""

@@ -75,6 +75,9 @@ class BadAnswer(KafkaProblem):
 DOWN_HINT = "start one with `weir up`, or set KAFKA_BOOTSTRAP_SERVERS"
 CREDENTIALS_HINT = "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
 CERTIFICATE_HINT = "check KAFKA_SECURITY_PROTOCOL and the certificate files"
+HANG_UP_HINT = (
+    "are KAFKA_SECURITY_PROTOCOL, KAFKA_SASL_MECHANISM and the password right? if they are, try again"
+)
 _AWAY = (
     foreign.KafkaConnectionError,
     foreign.KafkaTimeoutError,
@@ -95,5 +98,7 @@ def translate(error: foreign.KafkaError, address: str) -> KafkaProblem:
     if "Handshake failed" in text:
         return NotAllowed(f"no TLS connection to Kafka at {address}: {text}", hint=CERTIFICATE_HINT)
     if isinstance(error, _AWAY):
-        return BrokerDown(f"Kafka at {address} does not answer: {text}", hint=DOWN_HINT)
+        hung_up = "disconnected" in text
+        what = "hung up" if hung_up else f"does not answer: {text}"
+        return BrokerDown(f"Kafka at {address} {what}", hint=HANG_UP_HINT if hung_up else DOWN_HINT)
     return BadAnswer(f"Kafka at {address} answered: {text}", retriable=bool(error.retriable))

@@ -66,8 +66,7 @@ class Feeder:
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
         self._commit_at = 0.0
         self.finished = threading.Event()
-        self.consumer = self._connect()
-        self._handover = Handover(self.consumer, lease, delivery, ownership, outbox, fatal)
+        self._lease = lease
         self._careful = Careful(ownership, self._commit_now)
 
     def _connect(self) -> KafkaConsumer:
@@ -92,7 +91,11 @@ class Feeder:
         )
 
     def start(self) -> None:
-        """Begin, on a thread of its own."""
+        """Connect, and begin on a thread of its own."""
+        self.consumer = self._connect()
+        self._handover = Handover(
+            self.consumer, self._lease, self._delivery, self._ownership, self._outbox, self._fatal
+        )
         threading.Thread(target=self._guarded, name="weir-feeder", daemon=True).start()
 
     def stop(self) -> None:

@@ -37,7 +37,7 @@ class Outbox:
     def __init__(
         self, cluster: Cluster, delivery: Delivery, allowed: Callable[[], bool], fatal: Callable[[str], None]
     ) -> None:
-        """Connect in the background.
+        """Nothing is connected before `open`.
 
         Args:
             cluster: Where to.
@@ -51,22 +51,23 @@ class Outbox:
         self._sent = 0
         self._acked = 0
         self._bytes = 0
+        self._cluster, self._linger, self._allowed = cluster, delivery.linger, allowed
+
+    def open(self, topics: list[str]) -> None:
+        """Connect, and fetch the topics' metadata so that no send has to wait for it.
+
+        Raises:
+            KafkaError: When a topic can't be found.
+        """
         self._producer = KafkaProducer(
-            **client_settings(cluster),
-            kafka_client=gated_client(allowed),
-            linger_ms=round(delivery.linger.total_seconds() * 1000),
+            **client_settings(self._cluster),
+            kafka_client=gated_client(self._allowed),
+            linger_ms=round(self._linger.total_seconds() * 1000),
             batch_size=BATCH_BYTES,
             max_request_size=MAX_RECORD_BYTES + 64 * 1024,
             delivery_timeout_ms=PATIENCE_MS,
             max_block_ms=60_000,
         )
-
-    def warm(self, topics: list[str]) -> None:
-        """Fetch the topics' metadata, so that no send has to wait for it.
-
-        Raises:
-            KafkaError: When a topic can't be found.
-        """
         for topic in topics:
             self._producer.partitions_for(topic)
 

@@ -47,6 +47,8 @@ class Settling:
         """Outcomes whose response or move is durable; returns at once."""
         groups: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
         for outcome in outcomes:
+            if outcome.response is not None and outcome.response_offset == NO_OFFSET:
+                continue  # it was dropped: its partition is another worker's
             if outcome.copy_to is not None:
                 self._copy_for_repeat(outcome)
             elif outcome.response is not None and outcome.response.reply_topic is not None:

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from schemas.calls import Route
+from schemas.arrivals import Identity
+from schemas.calls import Answer, Route
 from schemas.codes import Code
-from schemas.records import Record
+from schemas.packed import NO_OFFSET
+from schemas.records import Outgoing, Record
 from schemas.requests import Message, Request
-from schemas.responses import CountKind
+from schemas.responses import Attempt, CountKind, LastChunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +77,45 @@ class Job:
     """Filled by `route`."""
     notes: dict[str, str] = field(default_factory=dict[str, str])
     """Remarks of steps for the response's route reason."""
+
+    @property
+    def identity(self) -> Identity:
+        """What the bookkeeping needs to know of it."""
+        request = self.request
+        return Identity(
+            request.tenant, self.request_id, self.request_hash, self.body_hash, request.context_id
+        )
+
+
+@dataclass(slots=True)
+class Ended:
+    """The end of a record's way: an answer, a failure, a move, or a repeat. It becomes the outcome."""
+
+    record: Record
+    """The request record."""
+    job: Job | None = None
+    """The job; `None` where the record could not be read."""
+    answer: Answer | None = None
+    """What the provider answered."""
+    failed: Failed | None = None
+    """Why there is no answer."""
+    move: Outgoing | None = None
+    """The record that takes its place elsewhere."""
+    repeat_of: int = NO_OFFSET
+    """Offset of the response to the earlier request."""
+    repeat: bool = False
+    """Whether it is a repeat that gets no answer of its own."""
+    conflict: bool = False
+    """Whether its id was used with another body; the earlier request keeps the id."""
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    """Every try, oldest first."""
+    route: Route | None = None
+    """Who answered."""
+    reason: str = ""
+    """Why that one."""
+    last_chunk: LastChunk | None = None
+    """Where the stream ended."""
+
+
+Work = Job | Ended
+"""What flows between the steps: a job, or what is already at its end and passes them by."""

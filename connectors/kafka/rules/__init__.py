@@ -10,5 +10,5 @@ the shells that read, write and commit as these rules say.
 - `poison`    crashes, suspects and the records that are fed one at a time
 - `lease`     how long this worker may believe that the partitions are its own
 - `cancels`   requests that their tenant no longer wants
-- `moves`     the partition a conversation belongs to
+- `derived`   what is written after a response
 """

@@ -1,0 +1,1 @@
+"""Counters and latencies of a process, and their snapshots on `llm.metrics`."""

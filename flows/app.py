@@ -1,0 +1,243 @@
+"""The composition root: joins the flow with its connectors. The only module of flows that knows them.
+
+    python -m bytewax.run 'flows.app:serve()'
+
+serves with the settings of the environment; `weir worker` does the same with more manners.
+"""
+
+import atexit
+import gc
+import importlib
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+
+from bytewax.dataflow import Dataflow
+from bytewax.run import cli_main
+
+from connectors.kafka.answering import Answering
+from connectors.kafka.clients import probe, quieten_kafka_logs
+from connectors.kafka.control import Control
+from connectors.kafka.copies import Copies
+from connectors.kafka.errors import KafkaProblem
+from connectors.kafka.feeder import Feeder
+from connectors.kafka.ledger import Ledger
+from connectors.kafka.membership import boot_s
+from connectors.kafka.outbox import Outbox
+from connectors.kafka.ownership import Ownership
+from connectors.kafka.recovery import Recovery
+from connectors.kafka.rules.lease import Lease
+from connectors.kafka.settling import Settling
+from connectors.kafka.source import RequestSource, SettleSink
+from connectors.metrics.recorder import Publisher, Recorder
+from connectors.providers.registry import Registry
+from connectors.tokenizers.counter import build as build_counter
+from flows.calling import CallPolicy, CallPorts, Calls
+from flows.orchestrate import build
+from flows.settings import Settings, load
+from flows.stages.health import Health
+from flows.steps import BoundSteps, StepPolicy, StepPorts
+from schemas.metrics import Snapshot
+from schemas.records import Outgoing
+from schemas.topics import CHUNKS, METRICS, TOPICS
+
+_log = logging.getLogger(__name__)
+
+FATAL = 70
+"""Exit code of a worker that must not go on; its supervisor starts a new one."""
+LOST_SESSIONS = 3
+"""A worker whose lease has been out for so many sessions while the broker answers gives up."""
+OPEN_FILES = 65_536
+"""Soft limit of open files that a worker wants: one per call in flight."""
+ANSWERS = 3
+"""How often in a row the broker must have answered by then."""
+CLOSE_S = 5.0
+"""Longest wait for the last records at the end."""
+SWITCH_S = 0.0005
+"""How long a thread keeps the interpreter from the others."""
+
+
+def fatal(reason: str) -> None:
+    """End the process at once: what it holds must not be written. One line says why."""
+    print(f"weir worker: {reason}; exiting", file=sys.stderr, flush=True)
+    os._exit(FATAL)
+
+
+class Worker:
+    """Everything of one worker. Nothing is connected before the flow runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        cluster, delivery = settings.cluster, settings.delivery
+        self._settings = settings
+        self._lease = Lease(delivery.session.total_seconds())
+        self._name = delivery.instance_id or f"{socket.gethostname()}-{os.getpid()}"
+        self._ownership = Ownership(delivery, self._allowed)
+        self._outbox = Outbox(cluster, delivery, self._allowed, fatal)
+        self._settling = Settling(cluster, self._ownership, self._outbox, Copies(cluster).fetch)
+        recovery = Recovery(cluster, delivery, self._ownership, self._outbox, self._settling, fatal)
+        self._feeder = Feeder(cluster, delivery, self._ownership, self._outbox, recovery, self._lease, fatal)
+        self._control = Control(cluster, delivery, self._ownership, self._outbox)
+        self._registry = Registry()
+        health = Health(settings.health)
+        self._calls = self._make_calls(health)
+        self._recorder = Recorder(self._name, "worker")
+        self._publisher = Publisher(cluster.topic(METRICS.name), self._snapshot, self._publish)
+        self._steps = BoundSteps(self._step_ports(), self._step_policy(), health)
+
+    def _allowed(self) -> bool:
+        return self._lease.valid(boot_s())
+
+    def _make_calls(self, health: Health) -> Calls:
+        cluster, delivery = self._settings.cluster, self._settings.delivery
+        ledger = Ledger(cluster, delivery, self._ownership, self._outbox)
+        ports = CallPorts(self._registry, ledger, self._ownership, self._outbox, self._allowed)
+        retry_unknown = delivery.unknown_outcome == "retry"
+        policy = CallPolicy(self._settings.retry, retry_unknown, cluster.topic(CHUNKS.name))
+        return Calls(ports, policy, health)
+
+    def _step_ports(self) -> StepPorts:
+        return StepPorts(
+            door=self._ownership,
+            counter=build_counter(self._settings.counting.tokenizer),
+            submit=self._calls.submit,
+            answers=Answering(self._settings.cluster, self._ownership, self._outbox),
+            reply_topics=lambda: self._control.reply_topics,
+            observe=self._recorder.observe,
+        )
+
+    def _step_policy(self) -> StepPolicy:
+        settings = self._settings
+        return StepPolicy(
+            settings.cluster, settings.catalogue(), settings.limits, settings.delivery.reply_prefixes
+        )
+
+    def flow(self) -> Dataflow:
+        """The serving flow; building it touches nothing outside."""
+        for name in self._settings.plugins:
+            importlib.import_module(name).register(self._registry)
+        source = RequestSource(self._ownership, self._outbox, self._feeder, self.start)
+        return build(source, self._steps, SettleSink(self._settling))
+
+    def start(self) -> None:
+        """Connect: cancels first, then the group.
+
+        Raises:
+            KafkaProblem: When no broker answers.
+        """
+        cluster = self._settings.cluster
+        probe(cluster)
+        self._outbox.open([cluster.topic(topic.name) for topic in TOPICS])
+        self._calls.open(fatal)
+        self._control.start(self._calls.cancel, fatal)
+        self._publisher.start()
+        Watchdog(self._settings, self._lease).start()
+        self._feeder.start()
+
+    def stop(self) -> None:
+        """Feed no more; the flow ends when what is under way has settled, or the drain bound is over."""
+        self._feeder.stop()
+
+    def close(self) -> None:
+        """After the flow has ended: write what is left, end threads and connections."""
+        self._publisher.stop()
+        self._control.stop()
+        self._calls.close()
+        self._outbox.close(CLOSE_S)
+
+    def _snapshot(self) -> Snapshot:
+        owned = self._ownership
+        gauges = {
+            "under_way": float(owned.under_way),
+            "buffered_bytes": float(owned.buffered_bytes),
+            "outbox_bytes": float(self._outbox.bytes),
+            "partitions": float(len(owned.partitions)),
+            "window_entries": float(len(owned.window)),
+            "calls": float(len(self._calls.active)),
+        }
+        counters = dict(owned.counters)
+        counters["window_overwritten"] = owned.window.overwritten
+        counters["cancels_dropped"] = owned.cancels.dropped
+        return self._recorder.snapshot(counters, gauges)
+
+    def _publish(self, record: Outgoing) -> None:
+        self._outbox.send(record, lost=lambda _: None)
+
+
+class Watchdog:
+    """Exits the process when its lease has been out for long while the broker answers: it was forgotten."""
+
+    def __init__(self, settings: Settings, lease: Lease) -> None:
+        self._cluster, self._lease = settings.cluster, lease
+        self._bound_s = LOST_SESSIONS * settings.delivery.session.total_seconds()
+
+    def start(self) -> None:
+        """Begin, on a thread of its own."""
+        threading.Thread(target=self._run, name="weir-watchdog", daemon=True).start()
+
+    def _run(self) -> None:
+        answered = 0
+        while True:
+            time.sleep(1)
+            if self._lease.overdue_s(boot_s()) <= self._bound_s:
+                answered = 0
+                continue
+            try:
+                probe(self._cluster)
+                answered += 1
+            except KafkaProblem:
+                answered = 0
+            if answered >= ANSWERS:
+                fatal(f"out of the group for {self._bound_s:.0f} s while the broker answers")
+
+
+def prepare() -> None:
+    """Set the process up for many calls at once."""
+    sys.setswitchinterval(SWITCH_S)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    gc.set_threshold(50_000, 20, 100)
+    quieten_kafka_logs()
+
+
+def _on_signals(worker: Worker) -> None:
+    def stop(*_: object) -> None:
+        worker.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def serve() -> Dataflow:
+    """The serving flow with the settings of the environment, for `python -m bytewax.run`."""
+    worker = Worker(load(None, os.environ))
+    prepare()
+    _on_signals(worker)
+    atexit.register(worker.close)
+    return worker.flow()
+
+
+def run_worker(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code: 0 after an orderly end.
+
+    Raises:
+        KafkaProblem: When no broker answers at the start.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for line in settings.warnings:
+        _log.warning("%s", line)
+    prepare()
+    probe(settings.cluster)
+    worker = Worker(settings)
+    flow = worker.flow()
+    _on_signals(worker)
+    gc.freeze()
+    cli_main(flow)
+    worker.close()
+    return 0

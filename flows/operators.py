@@ -1,0 +1,99 @@
+"""Bytewax wrappers: they hold the clock and the waiting, the rules are elsewhere.
+
+- `stage`      a step that never waits: a rule over the batch at hand
+- `async_map`  a step that hands items over and emits them when they are done
+"""
+
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import bytewax.operators as op
+from bytewax.dataflow import Stream, operator
+from bytewax.operators import StatefulBatchLogic
+
+X = TypeVar("X")
+Y = TypeVar("Y")
+
+POLL = timedelta(milliseconds=1)
+"""Between two looks at what is done, while something is pending."""
+SHARDS = 8
+"""Fixed keys of an `async_map`; never one per request."""
+
+Start = Callable[[list[X], Callable[[Y], None]], None]
+"""Begins work on a batch and returns; calls back with each item when it is done, on any thread."""
+
+
+@operator
+def stage(step_id: str, up: Stream[X], rule: Callable[[list[X]], list[Y]]) -> Stream[Y]:
+    """Apply a rule to each batch as it comes; any number of items out, in the rule's order."""
+    return op.flat_map_batch("rule", up, rule)
+
+
+@operator
+def async_map(
+    step_id: str,
+    up: Stream[X],
+    start: Start[X, Y],
+    bypass: Callable[[X], Y | None],
+    shard: Callable[[X], str],
+) -> Stream[Y]:
+    """Hand items over in batches and emit each one when it is done; the order is that of completion.
+
+    Args:
+        step_id: Name of the step.
+        up: Items.
+        start: Begins the work.
+        bypass: The item as it goes on when it needs no work, else `None`.
+        shard: What items with the same text share a batch by.
+    """
+    keyed = op.map("shard", up, lambda item: (str(zlib.crc32(shard(item).encode()) % SHARDS), item))
+    done = op.stateful_batch("work", keyed, lambda _: AsyncLogic(start, bypass))
+    return op.map("unkey", done, lambda pair: pair[1])
+
+
+class AsyncLogic(StatefulBatchLogic[X, Y, None]):
+    """The waiting of one shard: what was handed over, and what came back."""
+
+    def __init__(self, start: Start[X, Y], bypass: Callable[[X], Y | None]) -> None:
+        self._start, self._bypass = start, bypass
+        self._done: deque[Y] = deque()
+        self._pending = 0
+
+    def on_batch(self, values: list[X]) -> tuple[Iterable[Y], bool]:
+        """Hand the batch over; emit what needs none and what has come back."""
+        work: list[X] = []
+        passed: list[Y] = []
+        for value in values:
+            through = self._bypass(value)
+            if through is None:
+                work.append(value)
+            else:
+                passed.append(through)
+        if work:
+            self._pending += len(work)
+            self._start(work, self._done.append)
+        passed.extend(self._drain())
+        return passed, self.RETAIN
+
+    def on_notify(self) -> tuple[Iterable[Y], bool]:
+        """Emit what has come back."""
+        return self._drain(), self.RETAIN
+
+    def on_eof(self) -> tuple[Iterable[Y], bool]:
+        """The source ends only when all is settled; emit what has come back."""
+        return self._drain(), self.RETAIN
+
+    def notify_at(self) -> datetime | None:
+        """In a millisecond while something is pending."""
+        return datetime.now(UTC) + POLL if self._pending else None
+
+    def snapshot(self) -> None:
+        """The log is the database: there is no state to keep."""
+
+    def _drain(self) -> list[Y]:
+        done = [self._done.popleft() for _ in range(len(self._done))]
+        self._pending -= len(done)
+        return done
