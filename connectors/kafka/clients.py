@@ -84,10 +84,10 @@ def probe(cluster: Cluster, timeout: timedelta = PROBE_TIMEOUT) -> None:
     """
     end_s = time.monotonic() + timeout.total_seconds()
     last: KafkaProblem | None = None
-    _check_files(cluster)
+    tls = _tls(cluster)
     for server in cluster.bootstrap:
         try:
-            _knock(server, max(0.1, end_s - time.monotonic()))
+            _knock(server, tls, max(0.1, end_s - time.monotonic()))
             _greet(cluster, server, max(0.1, end_s - time.monotonic()))
         except KafkaProblem as problem:
             last = problem
@@ -96,10 +96,10 @@ def probe(cluster: Cluster, timeout: timedelta = PROBE_TIMEOUT) -> None:
     raise last or BrokerDown("no broker is configured", hint=DOWN_HINT)
 
 
-def _check_files(cluster: Cluster) -> None:
-    """Try the certificate files; kafka-python would do so with a socket open, and forget to close it."""
+def _tls(cluster: Cluster) -> ssl.SSLContext | None:
+    """The certificates as a context; `None` where there is no TLS."""
     if not cluster.security.endswith("SSL"):
-        return
+        return None
     try:
         context = ssl.create_default_context(cafile=cluster.ca_file)
         if cluster.cert_file is not None:
@@ -107,15 +107,22 @@ def _check_files(cluster: Cluster) -> None:
     except OSError as error:  # an `ssl.SSLError` is one too
         files = ", ".join(name for name in (cluster.ca_file, cluster.cert_file, cluster.key_file) if name)
         why = error.strerror or str(error)
-        raise NotAllowed(
-            f"the certificates in {files} can't be used: {why}", hint=CERTIFICATE_HINT
-        ) from error
+        reason = f"the certificates in {files} can't be used: {why}"
+        raise NotAllowed(reason, hint=CERTIFICATE_HINT) from error
+    return context
 
 
-def _knock(server: str, timeout_s: float) -> None:
+def _knock(server: str, tls: ssl.SSLContext | None, timeout_s: float) -> None:
+    """Connect and hang up. With TLS shake hands too: kafka-python leaves a socket open where that fails."""
     host, _, port = server.rpartition(":")
+    host = host.strip("[]")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+        with socket.create_connection((host, int(port)), timeout_s) as plain:
+            if tls is not None:
+                tls.wrap_socket(plain, server_hostname=host).close()
+    except ssl.SSLError as error:
+        reason = f"no TLS connection to Kafka at {server}: {error.strerror or error}"
+        raise NotAllowed(reason, hint=CERTIFICATE_HINT) from error
     except ValueError as error:
         raise BadAnswer(f"{server!r} is not host:port", hint="set KAFKA_BOOTSTRAP_SERVERS") from error
     except OSError as error:

@@ -130,6 +130,7 @@ def test_errors_inside_the_admin_client_are_translated(topics):
         (foreign.KafkaConnectionError("Handshake failed: bad certificate"), NotAllowed, False),
         (foreign.KafkaConnectionError("gone"), BrokerDown, True),
         (foreign.KafkaTimeoutError(), BrokerDown, True),
+        (foreign.KafkaConnectionError("socket disconnected"), BrokerDown, True),
         (foreign.InvalidTopicError("odd"), BadAnswer, False),
         (foreign.NotEnoughReplicasError("few"), BadAnswer, True),
     ],
