@@ -71,4 +71,7 @@ class Catalogue:
 
 def distinct(routes: Iterable[Route]) -> list[Route]:
     """Each route once, at its first place."""
-    return list({route.name: route for route in reversed(list(routes))}.values())[::-1]
+    first: dict[str, Route] = {}
+    for route in routes:
+        first.setdefault(route.name, route)
+    return list(first.values())

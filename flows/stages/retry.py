@@ -185,10 +185,10 @@ class CallMachine:
 
     def _wait_ms(self, error: ProviderError, jitter: float) -> int:
         if error.retry_after_s is not None:
-            return ceil(max(error.retry_after_s, 0.0) * 1000)
+            return _whole_ms(max(error.retry_after_s, 0.0))
         policy = self.policy
         limit_s = min(policy.base.total_seconds() * policy.factor**self._retries, policy.cap.total_seconds())
-        return ceil(max(limit_s * jitter, policy.min_wait.total_seconds()) * 1000)
+        return _whole_ms(max(limit_s * jitter, policy.min_wait.total_seconds()))
 
     def _note(self, error: ProviderError) -> None:
         name = self.plan.routes[self._index].route.name
@@ -205,3 +205,8 @@ class CallMachine:
         """What happened; then each route tried, how often, and its last reason."""
         parts = [f"{name} ({self._tries[name]}x): {reason}" for name, reason in self._reasons.items()]
         return f"{what}: {'; '.join(parts)}"[:_MESSAGE_CHARS]
+
+
+def _whole_ms(length_s: float) -> int:
+    """Milliseconds, rounded up; what floating point adds far behind the comma doesn't count."""
+    return ceil(round(length_s * 1000, 6))

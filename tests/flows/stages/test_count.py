@@ -1,0 +1,74 @@
+"""Counting what is sent."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from flows.stages.count import ANSWER_TOKENS, LOW_DETAIL_TOKENS, PART_TOKENS, TURN_TOKENS, count, count_batch
+from flows.stages.jobs import Job
+from flows.stages.recall import recall
+from tests.flows.stages.making import job
+
+
+@dataclass
+class Letters:
+    """Counts letters; remembers what it was asked."""
+
+    kind: str = "calibrated"
+    asked: list[list[str]] = field(default_factory=list[list[str]])
+
+    def count_many(self, texts: list[str]) -> list[int]:
+        self.asked.append(texts)
+        return [len(text) for text in texts]
+
+
+def counted(**fields: object) -> Job:
+    return count(recall(job(**fields)), Letters())
+
+
+def test_text_and_envelope_are_counted():
+    assert counted(prompt="12345").input_tokens == 5 + TURN_TOKENS + ANSWER_TOKENS
+
+
+def test_context_is_counted_with_the_prompt():
+    assert counted(prompt="1", context="x" * 100).input_tokens > 100
+
+
+def test_names_tool_calls_tools_and_schema_are_counted():
+    turn = {"role": "assistant", "name": "abc", "tool_calls": [{"id": 1}]}
+    fields = {"tools": [{"a": 1}], "response_format": {"b": 22}}
+
+    texts = len("abc") + len('{"id":1}') + len('{"a":1}') + len('{"b":22}')
+    assert counted(messages=[turn], **fields).input_tokens == texts + TURN_TOKENS + ANSWER_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("part", "tokens"),
+    [
+        ({"type": "text", "text": "abcd"}, 4),
+        ({"type": "image_url", "image_url": {"url": "data:x"}}, PART_TOKENS),
+        ({"type": "image_url", "image_url": {"url": "data:x", "detail": "low"}}, LOW_DETAIL_TOKENS),
+        ({"type": "image_url", "image_url": "data:x"}, PART_TOKENS),
+        ({"type": "input_audio", "input_audio": {"data": "x" * 99_999}}, PART_TOKENS),
+    ],
+)
+def test_part_is_counted_by_its_kind(part: dict[str, object], tokens: int):
+    turn = {"role": "user", "content": [part]}
+
+    assert counted(messages=[turn]).input_tokens == tokens + TURN_TOKENS + ANSWER_TOKENS
+
+
+def test_batch_is_counted_with_one_call_and_each_job_gets_its_own():
+    letters = Letters()
+    jobs = [recall(job(prompt=text)) for text in ("a", "bbb", "cc")]
+
+    counts = [each.input_tokens - TURN_TOKENS - ANSWER_TOKENS for each in count_batch(jobs, letters)]
+    assert counts == [1, 3, 2]
+    assert letters.asked == [["a", "bbb", "cc"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "noted"), [("exact", "exact"), ("calibrated", "calibrated"), ("guess", "estimate")]
+)
+def test_trust_in_the_count_is_the_counters(kind: str, noted: str):
+    assert count(recall(job()), Letters(kind)).estimate_kind == noted
