@@ -77,7 +77,7 @@ class Worker:
         self._lease = Lease(delivery.session.total_seconds())
         self._name = delivery.instance_id or f"{socket.gethostname()}-{os.getpid()}"
         self._ownership = Ownership(delivery, self._allowed)
-        self._outbox = Outbox(cluster, delivery, self._allowed, fatal)
+        self._outbox = Outbox(cluster, delivery, self._may_write, fatal)
         self._settling = Settling(cluster, self._ownership, self._outbox, Copies(cluster).fetch)
         recovery = Recovery(cluster, delivery, self._ownership, self._outbox, self._settling, fatal)
         self._feeder = Feeder(cluster, delivery, self._ownership, self._outbox, recovery, self._lease, fatal)
@@ -91,6 +91,10 @@ class Worker:
 
     def _allowed(self) -> bool:
         return self._lease.valid(boot_s())
+
+    def _may_write(self) -> bool:
+        """Before the first join there is nothing to protect, and the producer must sign on."""
+        return not self._lease.opened or self._allowed()
 
     def _make_calls(self, health: Health) -> Calls:
         cluster, delivery = self._settings.cluster, self._settings.delivery

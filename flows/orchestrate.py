@@ -48,7 +48,7 @@ class Steps(Protocol):
 def build(source: Source[Record], steps: Steps, sink: Sink[Outcome], flow_id: str = "weir") -> Dataflow:
     """The serving flow as an ordinary Bytewax dataflow."""
     flow = Dataflow(flow_id)
-    records = op.input("llm.requests", flow, source)
+    records = op.input("llm_requests", flow, source)
     work = stage("decode", records, steps.decode)
     for name, rule in steps.between:
         work = stage(name, work, rule)

@@ -8,10 +8,11 @@ the truth in the logs.
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from kafka import KafkaProducer
 from kafka import errors as foreign
+from kafka.serializer import Serializer
 
 from connectors.kafka.clients import client_settings
 from connectors.kafka.membership import gated_client
@@ -29,6 +30,17 @@ Acked = Callable[[int], None]
 """Called on the producer's thread with the record's offset; must be short."""
 Lost = Callable[[Exception], None]
 """Called on the producer's thread when a record could not be written."""
+
+
+_NO_KEY = object()
+
+
+class _Keys(Serializer):
+    """Keys as they are; lets a record through that has neither key nor value, which kafka-python refuses."""
+
+    def serialize(self, topic: str, headers: Any, data: Any) -> bytes | None:
+        """The key's bytes."""
+        return None if data is _NO_KEY else data
 
 
 class Outbox:
@@ -62,6 +74,7 @@ class Outbox:
         self._producer = KafkaProducer(
             **client_settings(self._cluster),
             kafka_client=gated_client(self._allowed),
+            key_serializer=_Keys(),
             linger_ms=round(self._linger.total_seconds() * 1000),
             batch_size=BATCH_BYTES,
             max_request_size=MAX_RECORD_BYTES + 64 * 1024,
@@ -85,6 +98,8 @@ class Outbox:
         with self._lock:
             self._sent += 1
             self._bytes += size
+        if value is None and key is None:
+            key = cast(bytes, _NO_KEY)
         future = self._producer.send(topic, value=value, key=key, headers=list(headers), partition=partition)
 
         def arrived(metadata: Any) -> None:

@@ -36,6 +36,11 @@ class Lease:
         if self.sent_s:
             self.until_s = max(self.until_s, self.sent_s + SHARE * self.session_s)
 
+    @property
+    def opened(self) -> bool:
+        """Whether this worker has ever been in the group."""
+        return self.until_s > 0.0
+
     def valid(self, now_s: float) -> bool:
         """Whether this worker may feed, call and write."""
         return now_s < self.until_s
