@@ -44,8 +44,26 @@ test: setup ## the tests, at most a few minutes
 test-full: setup ## the tests that take longer, too
 	$(BIN)/python -m pytest --timeout 1200
 
-prove: setup ## the figures that Weir promises, one JSON line each (about an hour)
-	@$(BIN)/python -m connectors.bench.prove
+prove: setup ## the figures that Weir promises, one JSON line each (an hour or two)
+	@bad=0; \
+	prove() { \
+	  local times=$$1; shift; \
+	  for ((at = 1; at <= times; at++)); do $(BIN)/weir bench "$$@" --json || bad=1; done; \
+	}; \
+	prove 1 flood --requests 20000 --latency-ms 200; \
+	prove 1 flood --requests 20000 --latency-ms 2000; \
+	prove 1 paced --rate 200; \
+	prove 10 kill; \
+	prove 5 kill-twice; \
+	prove 5 broker; \
+	prove 5 rebalance; \
+	prove 5 zombie; \
+	prove 1 takeover; \
+	prove 1 faults; \
+	prove 1 hostile --records 10000; \
+	prove 1 sigterm; \
+	prove 1 soak --requests 200000; \
+	exit $$bad
 
 check: setup ## lint, format, types, and the contract against the code
 	$(BIN)/ruff check $(PATHS)

@@ -1,7 +1,7 @@
 """A stand-in for the flow: answers requests on the real broker in a thread, to test clients alone.
 
 What a prompt asks for: `fail` a failure, `flaky` one at the first time, `wait` no answer, `twice` two
-attempts; all else is echoed. A repeated request id gets no second answer unless it failed: so has it the flow.
+attempts; all else is echoed. A repeated request id gets no second answer unless it failed.
 """
 
 import threading
