@@ -62,6 +62,7 @@ def _message(contract: Contract, name: str, event: EventClause) -> Json:
     headers = {
         header: {"type": "string", "description": contract.headers[header].meaning}
         for header in event.headers
+        if header in contract.headers
     }
     return {
         "name": name,

@@ -5,7 +5,7 @@ every public field in `schemas` is documented and every number has a unit; that 
 a breach of each field is named by the guard at run time; and that generated/ is what the contract renders to.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -24,7 +24,7 @@ from schemas.names import PASSED_ON
 
 def check(contract: Contract, folder: Path = GENERATED) -> Report:
     """Compare the contract with the code and with what was rendered into `folder`."""
-    docs, facts = of_schemas(), models()
+    docs, facts, files = of_schemas(), models(), rendered(contract)
     found = (
         *compare_events(contract, facts),
         *compare_enums(contract, docs),
@@ -39,9 +39,9 @@ def check(contract: Contract, folder: Path = GENERATED) -> Report:
         *check_documented(contract, docs, facts),
         *check_examples(contract, facts),
         *check_guard(contract, facts),
-        *_stale(contract, folder),
+        *_stale(stale(files, folder)),
     )
-    return Report(found, _counts(contract, docs))
+    return Report(found, {**_counts(contract, docs), "generated_files": len(files)})
 
 
 def check_documented(
@@ -94,8 +94,8 @@ def _named(body: dict[str, object], fact: ModelFact) -> str | None:
     return None
 
 
-def _stale(contract: Contract, folder: Path) -> Iterator[Mismatch]:
-    for name in stale(contract, folder):
+def _stale(names: Iterable[str]) -> Iterator[Mismatch]:
+    for name in names:
         yield Mismatch("(generated)", f"contracts/generated/{name}", "is stale: run `weir contracts render`")
 
 
@@ -115,5 +115,4 @@ def _counts(contract: Contract, docs: tuple[Member, ...]) -> dict[str, int]:
         "headers": len(contract.headers),
         "packed_fields": sum(len(each.fields) for each in contract.packed.values()),
         "documented_members": sum(1 for each in docs if each.doc),
-        "generated_files": len(rendered(contract)),
     }

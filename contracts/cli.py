@@ -8,7 +8,7 @@ import typer
 
 from contracts.check import check
 from contracts.model import PATH, Contract, ContractError, load
-from contracts.render import GENERATED, write
+from contracts.render import GENERATED, rendered, write
 
 app = typer.Typer(
     help="Check the contract against the code; render its pages and schemas.", no_args_is_help=True
@@ -42,7 +42,7 @@ def render_command(
     as_json: AsJson = False, contract: ContractFile = PATH, folder: Folder = GENERATED
 ) -> None:
     """Write the pages, JSON Schemas and the AsyncAPI document; say what changed."""
-    changed = write(_read(contract), folder)
+    changed = write(rendered(_read(contract)), folder)
     if as_json:
         typer.echo(orjson.dumps({"changed": changed}))
     else:

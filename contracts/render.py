@@ -1,5 +1,6 @@
 """What is made from the contract: pages, JSON Schemas, the AsyncAPI document. Same contract, same bytes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
@@ -31,10 +32,9 @@ def rendered(contract: Contract) -> dict[str, bytes]:
     return files
 
 
-def write(contract: Contract, folder: Path = GENERATED) -> list[str]:
+def write(files: Mapping[str, bytes], folder: Path = GENERATED) -> list[str]:
     """Write what differs from what lies in `folder`, remove what isn't made any more; return the names."""
-    changed = stale(contract, folder)
-    files = rendered(contract)
+    changed = stale(files, folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in changed:
         if name in files:
@@ -44,14 +44,9 @@ def write(contract: Contract, folder: Path = GENERATED) -> list[str]:
     return changed
 
 
-def stale(contract: Contract, folder: Path = GENERATED) -> list[str]:
-    """Names of files in `folder` that are missing, differ, or aren't made from the contract."""
-    files = rendered(contract)
-    there = (
-        {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        if folder.is_dir()
-        else {}
-    )
+def stale(files: Mapping[str, bytes], folder: Path = GENERATED) -> list[str]:
+    """Names of files in `folder` that are missing, differ, or aren't rendered any more."""
+    there = {path.name: path.read_bytes() for path in folder.glob("*") if path.is_file()}
     return sorted(name for name in files.keys() | there.keys() if files.get(name) != there.get(name))
 
 

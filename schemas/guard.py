@@ -139,7 +139,7 @@ def _place(root: Model, loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ..
     for part in loc:
         if isinstance(part, int):
             path.append(part)
-        elif model is not None:
+        elif model is not None and part != model.__name__:
             path.append(part)
             info = model.model_fields.get(part)
             owner, model = model, _model_in(info.annotation if info else None)
