@@ -40,6 +40,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
 _UNIT_S = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _LIMITS = ("requests", "tokens")
+_KEY_CHARS = 6
 _ECHO_CHARS = 16
 _ECHO_STEP = 8
 _PROMPT_SCAN_CHARS = 65536
@@ -108,9 +109,9 @@ def conceal(error: ProviderError, key: str | None, prompt: Iterable[str]) -> Non
     """Take the key and what the server echoed of the prompt out of an error's reason.
 
     An echo is found when 24 characters or more of a turn's first or last 64 Ki characters came back; a
-    short turn when all of it did.
+    short turn when all of it did. A key of fewer than 6 characters is a dummy and no secret.
     """
-    reason = error.reason.replace(key, "[key]") if key else error.reason
+    reason = error.reason.replace(key, "[key]") if key and len(key) >= _KEY_CHARS else error.reason
     for text in prompt:
         if _ECHO_STEP <= len(text) <= MAX_REASON_CHARS:
             reason = reason.replace(text, "[prompt]")

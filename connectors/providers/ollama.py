@@ -72,8 +72,8 @@ class OllamaCodec:
         return OllamaStream()
 
     def streams(self, content_type: str) -> bool:
-        """A single line of JSON reads as a stream too; a page is none."""
-        return not content_type.startswith("text/html")
+        """Lines of JSON have a type of their own; a single object or a page is no stream."""
+        return not content_type.startswith(("application/json", "text/html"))
 
 
 class OllamaStream:

@@ -23,7 +23,7 @@ _UNDERLINE = re.compile(r"^\s*(=+|-{2,})\s*$")
 _RULE = re.compile(r"^\s*(?:[-*_]\s*){3,}$")
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
 _TABLE_LINE = re.compile(r"^[\s|:-]+$")
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9`À-Þ])|(?<=[。！？])")
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9`À-Þ])|(?<=[。！？])")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|No|Fig|approx|incl|[A-Z])\.$")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|!?\[([^\]]+)\]\[[^\]]*\]")
@@ -148,7 +148,7 @@ class _Reader:
 
     def _add(self, text: str, kind: Kind, lead: str = "", topic: str = "") -> None:
         if any(char.isalnum() for char in text):
-            trail = " ".join([*(heading for _, heading in self.headings), topic])
+            trail = " ".join([*(heading for _, heading in self.headings), topic]).strip()
             self.passages.append(Passage(text, kind, lead, trail))
 
 
@@ -164,11 +164,11 @@ def passages(text: str) -> list[Passage]:
 def sentences(text: str) -> list[str]:
     """The sentences of a paragraph; an abbreviation ends none, and a title in front stays with the first."""
     found: list[str] = []
-    for part in _SENTENCE_END.split(text):
-        titled = len(found) == 1 and found[0].count(" ") < TITLE_WORDS
+    for part in filter(str.strip, _SENTENCE_END.split(text)):
+        titled = len(found) == 1 and found[0].count(" ") < TITLE_WORDS and found[0][-1] not in "。！？"
         if found and (titled or _ABBREVIATION.search(found[-1])):
-            found[-1] = f"{found[-1]} {part}"
-        elif part.strip():
+            found[-1] = f"{found[-1]} {part.strip()}"
+        else:
             found.append(part.strip())
     return found
 

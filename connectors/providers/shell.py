@@ -121,7 +121,7 @@ class HttpProvider:
             raise Unavailable(f"connect timed out after {timeouts.connect_s:g} s") from error
         except aiohttp.ServerTimeoutError as error:
             raise Unavailable(f"no first byte within {timeouts.first_byte_s:g} s") from error
-        except ValueError as error:
+        except (ValueError, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             # aiohttp's word for an address or a header that can't be sent; its text may hold the key.
             raise Missing("the address or a header can't be sent: check api_base and api_key") from error
         except (aiohttp.ClientError, OSError) as error:

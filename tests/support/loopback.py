@@ -31,7 +31,11 @@ class Reply:
         self.writer = writer
 
     async def whole(
-        self, status: int, body: bytes, headers: Mapping[str, str] | None = None, kind: str = "application/json"
+        self,
+        status: int,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        kind: str = "application/json",
     ) -> None:
         lines = {"content-type": kind, "content-length": str(len(body)), **(headers or {})}
         await self.raw(_head(status, lines) + body)
