@@ -1,0 +1,150 @@
+"""The wire formats side by side, and a provider with its server: what the conformance tests share."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+import pytest
+
+from connectors.providers.ollama import OllamaCodec
+from connectors.providers.openai import OpenAICodec
+from connectors.providers.shell import HttpProvider
+from connectors.providers.wire import Codec
+from schemas.calls import (
+    Answer,
+    Piece,
+    ProviderError,
+    Route,
+    Timeouts,
+)
+from tests.support.calls import FAST, Pieces, always, make_call, make_route
+from tests.support.fixtures import wire
+from tests.support.loopback import Loopback, Received, Reply, Script
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What differs between the formats."""
+
+    name: str
+    codec: Callable[[], Codec]
+    kind: str
+    reply: bytes
+    stream: bytes
+    piece: bytes
+    """An event that adds one `x` to the text."""
+
+    def error(self, text: str) -> bytes:
+        return orjson.dumps({"error": {"message": text} if self.name == "openai" else text})
+
+
+OPENAI = Dialect(
+    "openai",
+    OpenAICodec,
+    "text/event-stream",
+    wire("openai_text.reply.json"),
+    wire("openai_text.stream.sse"),
+    b'data: {"choices": [{"index": 0, "delta": {"content": "x"}}]}\n\n',
+)
+OLLAMA = Dialect(
+    "ollama",
+    OllamaCodec,
+    "application/x-ndjson",
+    wire("ollama_text.reply.json"),
+    wire("ollama_text.stream.ndjson"),
+    b'{"message": {"content": "x"}, "done": false}\n',
+)
+TEXT = "Grüße, reader."
+
+
+DIALECTS = [OPENAI, OLLAMA]
+for_each_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+
+
+@dataclass
+class Bench:
+    """A provider, its server, and one way to call."""
+
+    provider: HttpProvider
+    server: Loopback
+    route: Route
+
+    async def call(
+        self,
+        *,
+        stream: bool = False,
+        sink: Callable[[Piece], Awaitable[None]] | None = None,
+        gate: Callable[[], bool] = always,
+        prompt: str = "Say hello to the reader.",
+    ) -> Answer:
+        call = make_call({"prompt": prompt}, route=self.route, stream=stream)
+        return await self.provider.complete(call, self.provider.encode(call), sink, gate)
+
+
+def on(
+    dialect: Dialect,
+    script: Script,
+    test: Callable[[Bench], Awaitable[None]],
+    *,
+    timeouts: Timeouts = FAST,
+    max_answer_bytes: int = 1 << 20,
+    max_connections: int = 8,
+) -> None:
+    """Run a test against a server with that script; the loop must end without a leftover."""
+
+    async def main() -> None:
+        async with Loopback(script) as server:
+            provider = HttpProvider(
+                dialect.codec(), max_connections=max_connections, max_answer_bytes=max_answer_bytes
+            )
+            route = make_route(dialect.name, api_base=server.url, api_key="sk-secret", timeouts=timeouts)
+            try:
+                await test(Bench(provider, server, route))
+            finally:
+                await provider.close()
+
+    asyncio.run(main())
+
+
+def fails(
+    dialect: Dialect,
+    script: Script,
+    leaf: type[ProviderError],
+    reason: str,
+    *,
+    stream: bool = False,
+    **settings: int,
+) -> ProviderError:
+    """The error that a call ends with; its class and reason are checked."""
+    caught: list[ProviderError] = []
+
+    async def test(bench: Bench) -> None:
+        with pytest.raises(leaf, match=reason) as error:
+            await bench.call(stream=stream, sink=Pieces())
+        caught.append(error.value)
+
+    on(dialect, script, test, **settings)
+    return caught[0]
+
+
+def replies(
+    status: int, body: bytes, headers: Mapping[str, str] | None = None, kind: str = "application/json"
+) -> Script:
+    async def script(_received: Received, reply: Reply) -> None:
+        await reply.whole(status, body, headers, kind)
+
+    return script
+
+
+def streams(*parts: bytes, kind: str, end: bool = True) -> Script:
+    async def script(_received: Received, reply: Reply) -> None:
+        await reply.head(kind=kind)
+        for part in parts:
+            await reply.chunk(part)
+        if end:
+            await reply.end()
+        else:
+            reply.close()
+
+    return script
