@@ -24,6 +24,7 @@ from connectors.kafka.broker import DEFAULT_PORT
 from connectors.kafka.client import Client, named
 from connectors.kafka.clients import address, quieten_kafka_logs
 from connectors.kafka.errors import KafkaProblem
+from connectors.kafka.offsets import group_state
 from connectors.process import state
 from connectors.process.errors import ProcessProblem
 from connectors.process.stack import Stack, StackOptions
@@ -102,6 +103,7 @@ def _run(stack: Stack, settings: Settings, *, once: bool) -> int:
 
     def questions() -> None:
         try:
+            wait_for_worker(stack.cluster, stop)
             failures.extend(ask_all(stack.cluster, stop))
         except (KafkaProblem, OSError) as problem:
             failures.append(str(problem))
@@ -121,6 +123,15 @@ def _run(stack: Stack, settings: Settings, *, once: bool) -> int:
     for failure in failures:
         note(f"weir: {failure}")
     return 1 if failures else 0
+
+
+def wait_for_worker(cluster: Cluster, stop: threading.Event, bound_s: float = 30.0) -> None:
+    """Return when a worker serves, so that its start is not in the figures; or when the time is over."""
+    until_s = time.monotonic() + bound_s
+    while not stop.wait(0.2) and time.monotonic() < until_s:
+        group = group_state(cluster)
+        if group.state == "Stable" and group.members:
+            return
 
 
 def _model_text(route: Route) -> str:
