@@ -18,6 +18,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from math import ceil
 
 from connectors.bench.facts import Answered, Asked, Begun, Buried, Done, Place, ProviderCall, Stop
 
@@ -154,7 +155,7 @@ def percentile(values: Iterable[float], share: float) -> float:
     ranked = sorted(values)
     if not ranked:
         return 0.0
-    return ranked[min(len(ranked) - 1, max(0, round(share * len(ranked) + 0.5) - 1))]
+    return ranked[max(0, ceil(share * len(ranked) - 1e-9) - 1)]
 
 
 def median(values: Iterable[float]) -> float:

@@ -9,13 +9,16 @@ from schemas.base import JsonObject
 OPEN_CALLS = 2000
 """Calls that must be open at once, where they take long enough."""
 
+PATIENCE_S = 60.0
+"""How long a run waits for one more answer, beyond the provider's latency."""
+
 
 def play(run: Run) -> JsonObject:
     """One worker, then the load."""
     run.start_worker()
     run.warm_up()
     run.pour()
-    run.wait_all(run.options.latency_ms / 1000 + 60)
+    run.wait_all(run.options.latency_ms / 1000 + PATIENCE_S)
     return {}
 
 
