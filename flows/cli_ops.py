@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from connectors.kafka.offsets import group_state, lag
 from connectors.process import state
 from connectors.process.errors import AlreadyUp, NotReady
 from connectors.process.stack import Stack, StackOptions, weir_command
+from flows import cli_worker
 from flows.settings import Settings, load
 from schemas.cluster import Cluster
 
@@ -262,11 +262,4 @@ def worker(
     ] = None,
 ) -> None:
     """Run one worker in the foreground, until SIGTERM. Start more to scale out."""
-    quieten_kafka_logs()
-    env = dict(os.environ)
-    if instance_id is not None:
-        env["WEIR_INSTANCE_ID"] = instance_id
-    settings = load(config, env)
-    from flows.app import run_worker
-
-    sys.exit(run_worker(settings))
+    raise typer.Exit(cli_worker.serve(config, instance_id))

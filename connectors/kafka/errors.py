@@ -95,8 +95,8 @@ def translate(error: foreign.KafkaError, address: str) -> KafkaProblem:
         return NotAllowed(f"Kafka at {address} does not offer this SASL mechanism", hint=CREDENTIALS_HINT)
     if isinstance(error, foreign.AuthorizationError):
         return NotAllowed(f"Kafka at {address} refuses: {text}", hint="ask for the right on topic and group")
-    if "Handshake failed" in text:
-        return NotAllowed(f"no TLS connection to Kafka at {address}: {text}", hint=CERTIFICATE_HINT)
+    if isinstance(error, foreign.KafkaProtocolError) or "Handshake failed" in text:
+        return NotAllowed(f"Kafka at {address} speaks another protocol: {text}", hint=CERTIFICATE_HINT)
     if isinstance(error, _AWAY):
         hung_up = "disconnected" in text
         what = "hung up" if hung_up else f"does not answer: {text}"

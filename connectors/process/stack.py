@@ -127,8 +127,8 @@ class Stack:
 
 
 def worker_command(*args: str) -> tuple[str, ...]:
-    """The command line of a worker process."""
-    return weir_command("worker", *args)
+    """The command line of a worker process: `weir worker`, without loading the other commands."""
+    return (sys.executable, "-m", "flows.cli_worker", *args)
 
 
 def weir_command(*args: str) -> tuple[str, ...]:

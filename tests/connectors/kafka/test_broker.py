@@ -15,6 +15,7 @@ from kafka import KafkaProducer
 from connectors.kafka.broker import BrokerOptions, EmbeddedBroker
 from connectors.kafka.clients import client_settings, probe
 from connectors.kafka.errors import BrokerDown, BrokerFailed, NotInstalled
+from connectors.process.state import start_time
 from schemas.cluster import Cluster
 from schemas.topics import METRICS, REQUESTS
 from tests.support.kafka import fresh_topics, requires, running_broker
@@ -96,9 +97,9 @@ def test_broker_dies_with_its_parent(formatted: Path):
     parent.stdout.close()
 
     end_s = time.monotonic() + 5
-    while psutil.pid_exists(pid) and time.monotonic() < end_s:
+    while start_time(pid) is not None and time.monotonic() < end_s:
         time.sleep(0.02)
-    assert not psutil.pid_exists(pid)
+    assert start_time(pid) is None
 
 
 def test_data_folder_serves_one_broker(broker: EmbeddedBroker):

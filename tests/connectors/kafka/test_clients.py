@@ -128,6 +128,7 @@ def test_errors_inside_the_admin_client_are_translated(topics):
         (foreign.UnsupportedSaslMechanismError("no"), NotAllowed, False),
         (foreign.TopicAuthorizationFailedError("no"), NotAllowed, False),
         (foreign.KafkaConnectionError("Handshake failed: bad certificate"), NotAllowed, False),
+        (foreign.InvalidReceiveError("Invalid frame length"), NotAllowed, False),
         (foreign.KafkaConnectionError("gone"), BrokerDown, True),
         (foreign.KafkaTimeoutError(), BrokerDown, True),
         (foreign.KafkaConnectionError("socket disconnected"), BrokerDown, True),
