@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+import orjson
+
 from contracts.code import ModelFact
 from contracts.model import Contract, EventClause, Flow, Operation
 from contracts.wire import kept_ms
@@ -11,14 +13,13 @@ Json: TypeAlias = dict[str, Any]
 """A JSON object that is written out."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_COMPONENTS = "#/components/schemas/{model}"
 
 
 def schema_of(contract: Contract, fact: ModelFact) -> Json:
     """The JSON Schema of one event, complete in itself."""
     name = fact.model.__name__
     urn = f"urn:weir:{contract.contract}:{contract.version}:{name}"
-    return {"$schema": _DIALECT, "$id": urn, **fact.model.model_json_schema()}
+    return {"$schema": _DIALECT, "$id": urn, **fact.schema}
 
 
 def document(contract: Contract, facts: Mapping[str, ModelFact]) -> Json:
@@ -83,10 +84,7 @@ def _operations(contract: Contract) -> Json:
     found: Json = {}
     for name, operation in contract.operations.items():
         if operation.input is not None:
-            found[name] = _operation("receive", operation, operation.input)
-            if operation.output is not None:
-                output = operation.output
-                found[name]["reply"] = {"channel": _channel_ref(output), "messages": [_message_ref(output)]}
+            found[name] = _operation("receive", operation, operation.input) | _reply(operation.output)
         elif operation.output is not None:
             found[name] = _operation("send", operation, operation.output)
     return found
@@ -101,6 +99,12 @@ def _operation(action: str, operation: Operation, flow: Flow) -> Json:
     }
 
 
+def _reply(output: Flow | None) -> Json:
+    if output is None:
+        return {}
+    return {"reply": {"channel": _channel_ref(output), "messages": [_message_ref(output)]}}
+
+
 def _channel_ref(flow: Flow) -> Json:
     return {"$ref": f"#/channels/{flow.topic}"}
 
@@ -113,7 +117,8 @@ def _schemas(facts: Mapping[str, ModelFact]) -> Json:
     """Every schema under its name, nested ones lifted to the same table."""
     found: Json = {}
     for name, fact in facts.items():
-        schema = fact.model.model_json_schema(ref_template=_COMPONENTS)
+        text = orjson.dumps(fact.schema).replace(b"#/$defs/", b"#/components/schemas/")
+        schema: Json = orjson.loads(text)
         found.update(schema.pop("$defs", {}))
         found[name] = schema
     return dict(sorted(found.items()))

@@ -5,6 +5,7 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 import orjson
@@ -47,6 +48,8 @@ class ModelFact:
     """Its docstring on one line."""
     module_doc: str
     """The docstring of its module."""
+    schema: JsonSchema
+    """Its JSON Schema, complete in itself."""
     open: bool
     """Whether it keeps fields that it doesn't list."""
     fields: Mapping[str, FieldFact]
@@ -60,7 +63,7 @@ def models() -> dict[str, ModelFact]:
 
 def enums() -> dict[str, type[Enum]]:
     """Every enumeration that an event uses, by name."""
-    used = {name for fact in models().values() for name in fact.model.model_json_schema().get("$defs", {})}
+    used = {name for fact in models().values() for name in fact.schema.get("$defs", {})}
     return {each.__name__: each for each in _classes(Enum) if each.__name__ in used}
 
 
@@ -69,14 +72,17 @@ def provider_errors() -> dict[str, type[ProviderError]]:
     return {each.outcome: each for each in _classes(ProviderError) if each is not ProviderError}
 
 
+@cache
 def model_fact(model: type[Event]) -> ModelFact:
-    """What one model says of itself."""
-    properties = model.model_json_schema()["properties"]
+    """What one model says of itself; reckoned once, since a class doesn't change."""
+    schema = model.model_json_schema()
+    properties = schema["properties"]
     return ModelFact(
         model=model,
         path=f"{model.__module__}.{model.__name__}",
         meaning=one_line(model.__doc__),
         module_doc=importlib.import_module(model.__module__).__doc__ or "",
+        schema=schema,
         open=model.model_config.get("extra") == "allow",
         fields={
             name: FieldFact(

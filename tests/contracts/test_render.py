@@ -121,6 +121,13 @@ def test_a_page_has_a_title_and_whole_tables(page: str, contract: Contract):
     assert min(rows) >= 3
 
 
+def test_an_operation_without_output_has_no_reply(contract: Contract):
+    silent = contract.operations["replay"].model_copy(update={"output": None})
+    changed = contract.model_copy(update={"operations": {**contract.operations, "replay": silent}})
+
+    assert "reply" not in orjson.loads(rendered(changed)[ASYNCAPI])["operations"]["replay"]
+
+
 def test_the_pages_name_every_field_code_header_and_topic(contract: Contract):
     files = {name: data.decode() for name, data in rendered(contract).items()}
 
