@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,8 +19,12 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.fixture
-def weir(topics: Topics, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Weir:
-    return Weir(topics.cluster, monkeypatch, capsys)
+def weir(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Generator[Weir]:
+    command = Weir(topics.cluster, monkeypatch, capsys)
+    yield command
+    command.close()
 
 
 def test_answer_streams_to_stdout_and_its_receipt_to_stderr(weir: Weir, topics: Topics):

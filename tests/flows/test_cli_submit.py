@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import orjson
@@ -15,8 +16,12 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.fixture
-def weir(topics: Topics, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Weir:
-    return Weir(topics.cluster, monkeypatch, capsys)
+def weir(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Generator[Weir]:
+    command = Weir(topics.cluster, monkeypatch, capsys)
+    yield command
+    command.close()
 
 
 def written(path: Path, prompts: list[str]) -> str:

@@ -3,6 +3,7 @@
 import base64
 import signal
 import time
+from collections.abc import Generator
 
 import orjson
 import pytest
@@ -18,8 +19,12 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.fixture
-def weir(topics: Topics, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Weir:
-    return Weir(topics.cluster, monkeypatch, capsys)
+def weir(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Generator[Weir]:
+    command = Weir(topics.cluster, monkeypatch, capsys)
+    yield command
+    command.close()
 
 
 def b64(data: bytes) -> str:

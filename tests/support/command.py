@@ -1,6 +1,7 @@
 """Runs commands of `weir` in this process or as a program of its own, against the topics of a test."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class Weir:
     ) -> None:
         self._env = environment(cluster)
         self._capsys = capsys
+        self._started: list[subprocess.Popen[str]] = []
         for name, value in self._env.items():
             patch.setenv(name, value)
 
@@ -59,4 +61,15 @@ class Weir:
             text = " ".join(f"'{part}'" for part in command)
             command = ["bash", "-c", f"set -o pipefail; {text} {shell}"]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, env=os.environ | self._env, stdout=pipe, stderr=pipe, text=True)
+        process = subprocess.Popen(
+            command, env=os.environ | self._env, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what was started and still runs."""
+        for process in self._started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()

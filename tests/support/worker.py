@@ -20,7 +20,7 @@ READY_S = 30.0
 def running_worker(cluster: Cluster, log: Path, **env: str) -> Generator[subprocess.Popen[bytes]]:
     """A worker that serves; at the end it is stopped in good order, or killed after 15 s."""
     settings = os.environ | environment(cluster) | {"WEIR_SESSION_MS": "2000"} | env
-    before = len(group_state(cluster).members)
+    before = set(group_state(cluster).members)
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.cli", "worker"], env=settings, stdout=output, stderr=output
@@ -29,7 +29,7 @@ def running_worker(cluster: Cluster, log: Path, **env: str) -> Generator[subproc
         end_s = time.monotonic() + READY_S
         while True:
             group = group_state(cluster)
-            if group.state == "Stable" and len(group.members) > before:
+            if group.state == "Stable" and set(group.members) - before:
                 break
             assert process.poll() is None, f"the worker ended: {log.read_text()[-2000:]}"
             assert time.monotonic() < end_s, f"the worker isn't ready: {log.read_text()[-2000:]}"
