@@ -171,7 +171,7 @@ def _plugins(weir: Mapping[str, object], env: Mapping[str, str]) -> tuple[str, .
 
 
 def _defaults(common: Mapping[str, object], plugins: bool) -> Defaults:
-    whole = common.get("timeout") or common.get("request_timeout")
+    whole = common.get("timeout", common.get("request_timeout"))
     between = common.get("stream_timeout")
     timeouts = timeouts_of(
         Timeouts(),

@@ -225,7 +225,7 @@ class _Entry:
 
     def timeouts(self, base: Timeouts) -> Timeouts:
         """`timeout` bounds the whole call, `stream_timeout` the wait between two pieces."""
-        whole = self.found("timeout") or self.found("request_timeout")
+        whole = self.found("timeout" if self.values.get("timeout") is not None else "request_timeout")
         between = self.found("stream_timeout")
         return timeouts_of(
             base,
