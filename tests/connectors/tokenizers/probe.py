@@ -2,8 +2,8 @@
 
 PROBE: dict[str, str] = {
     "english": "It's the weir's job to hold back what they'd've sent; I'LL wait, you'LL see. Naïve café.\n",
-    "code": "def f(x: int) -> list[int]:\n    return [y**2 for y in range(x)]  # noqa\n\n\tif (a&&b){c+=1;}\n",
-    "logs": "2026-11-22T10:15:30.123Z ERROR [worker-7] id=7f3a9c0d took=1234567ms 10.0.0.1:92 /a/b?c=d%20\r\n",
+    "code": "def f(x: int) -> list[int]:\n    return [y**2 for y in range(x)]  # no\n\n\tif (a&&b){c+=1;}\n",
+    "logs": "2026-11-22T10:15:30.123Z ERROR [worker] id=7f3a9c0d took=1234567ms 10.0.0.1:92 /a/b?c=d%20\r\n",
     "json": '{"a": [1, 2.5e-10, null, true], "b": {"c\\n": "\\u00e9", "d": ""}, "e": 123456789012345}',
     "chinese": "水坝调节河流的水量，保证下游的安全。测试：人工智能！",
     "japanese": "堰は川の流れを測り、調整する。カタカナとひらがな、漢字。",
