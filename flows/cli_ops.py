@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import psutil
 import typer
@@ -113,13 +113,7 @@ def _up_detached(data: Path, workers: int, port: int, config: str | None) -> Non
     args = ["up", "--workers", str(workers), "--data", str(data.absolute()), "--port", str(port)]
     args += ["--config", config] if config else []
     with log_path.open("wb") as output:
-        child = subprocess.Popen(
-            weir_command(*args),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+        child = start_detached(weir_command(*args), output)
     end_s = time.monotonic() + DETACH_TIMEOUT_S
     with log_path.open() as lines:
         while time.monotonic() < end_s:
@@ -135,6 +129,13 @@ def _up_detached(data: Path, workers: int, port: int, config: str | None) -> Non
             time.sleep(0.1)
     child.terminate()
     raise NotReady(f"weir up was not ready after {DETACH_TIMEOUT_S} s", hint=f"see {log_path}")
+
+
+def start_detached(command: tuple[str, ...], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a command that lives on when we end."""
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+    )
 
 
 def down(data: Home = DEFAULT_HOME) -> None:
