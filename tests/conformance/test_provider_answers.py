@@ -169,7 +169,7 @@ def test_nothing_is_read_while_the_sink_waits(dialect: Dialect):
         with pytest.raises(asyncio.CancelledError):
             await call
 
-    on(dialect, script, test, max_answer_bytes=1 << 30, timeouts=replace(FAST, total_s=10))
+    on(dialect, script, test, max_answer_bytes=1 << 30, timeouts=replace(FAST, first_byte_s=5, total_s=10))
 
 
 @pytest.mark.parametrize("error", [OSError("disk"), TimeoutError(), RuntimeError("sink")])

@@ -13,7 +13,7 @@ from schemas.calls import (
     Throttled,
     Unavailable,
 )
-from tests.support.calls import always, make_call
+from tests.support.calls import FAST, always, make_call
 from tests.support.dialects import Bench, Dialect, fails, for_each_dialect, on, replies, streams
 from tests.support.loopback import Received, Reply
 
@@ -103,7 +103,7 @@ def test_an_unknown_name_is_unavailable(dialect: Dialect):
         with pytest.raises(Unavailable, match=r"name is not known|connect timed out"):
             await bench.call()
 
-    on(dialect, replies(200, b""), test)
+    on(dialect, replies(200, b""), test, timeouts=FAST)
 
 
 @pytest.mark.parametrize(("base", "key"), [("no address", "k"), ("ftp://x", "k"), (None, "a\nb")])
@@ -125,7 +125,7 @@ def test_a_connection_that_does_not_come_times_out(dialect: Dialect, monkeypatch
         with pytest.raises(Unavailable, match=r"^connect timed out after 0\.5 s$"):
             await bench.call()
 
-    on(dialect, replies(200, b""), test)
+    on(dialect, replies(200, b""), test, timeouts=FAST)
 
 
 def test_a_name_that_does_not_resolve_in_time_times_out(dialect: Dialect, monkeypatch: pytest.MonkeyPatch):
@@ -138,7 +138,7 @@ def test_a_name_that_does_not_resolve_in_time_times_out(dialect: Dialect, monkey
         with pytest.raises(Unavailable, match=r"^connect timed out after 0\.5 s$"):
             await bench.call()
 
-    on(dialect, replies(200, b""), test)
+    on(dialect, replies(200, b""), test, timeouts=FAST)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 import pytest
@@ -18,7 +19,7 @@ from schemas.calls import (
     Route,
     Timeouts,
 )
-from tests.support.calls import FAST, Pieces, always, make_call, make_route
+from tests.support.calls import Pieces, always, make_call, make_route
 from tests.support.fixtures import wire
 from tests.support.loopback import Loopback, Received, Reply, Script
 
@@ -56,6 +57,7 @@ OLLAMA = Dialect(
     b'{"message": {"content": "x"}, "done": false}\n',
 )
 TEXT = "Grüße, reader."
+PATIENT = Timeouts(connect_s=5, first_byte_s=5, between_bytes_s=5, total_s=20)
 
 
 DIALECTS = [OPENAI, OLLAMA]
@@ -87,7 +89,7 @@ def on(
     script: Script,
     test: Callable[[Bench], Awaitable[None]],
     *,
-    timeouts: Timeouts = FAST,
+    timeouts: Timeouts = PATIENT,
     max_answer_bytes: int = 1 << 20,
     max_connections: int = 8,
 ) -> None:
@@ -114,7 +116,7 @@ def fails(
     reason: str,
     *,
     stream: bool = False,
-    **settings: int,
+    **settings: Any,
 ) -> ProviderError:
     """The error that a call ends with; its class and reason are checked."""
     caught: list[ProviderError] = []

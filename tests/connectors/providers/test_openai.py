@@ -287,12 +287,9 @@ def test_an_event_that_is_no_object_is_malformed(line: bytes):
 
 
 def test_only_json_and_pages_are_no_streams():
-    assert [CODEC.streams(kind) for kind in ("text/event-stream", "", "application/json", "text/html")] == [
-        True,
-        True,
-        False,
-        False,
-    ]
+    kinds = ("text/event-stream", "", "application/json", "text/html")
+
+    assert [CODEC.streams(kind) for kind in kinds] == [True, True, False, False]
 
 
 def test_usage_of_another_shape_is_none():
