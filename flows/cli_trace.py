@@ -1,12 +1,13 @@
 """`weir trace REQUEST_ID`: everything the topics know about one request, in the order of time."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import orjson
 import typer
+from pydantic import ValidationError
 
 from connectors.kafka.reading import Place, Reader, Seen, partition_of, reading
 from flows.cli_settings import load_settings
@@ -16,7 +17,7 @@ from schemas.base import JsonObject
 from schemas.chunks import Chunk
 from schemas.cluster import Cluster
 from schemas.dead_letters import DeadLetter
-from schemas.packed import unpack_settled, unpack_started
+from schemas.packed import PackedError, unpack_settled, unpack_started
 from schemas.responses import Response
 from schemas.topics import (
     CHUNKS,
@@ -84,16 +85,25 @@ def collect(reader: Reader, cluster: Cluster, request_id: str, since_ms: int) ->
     sources = {source_text(SOURCES[source].name, number, offset) for source, number, offset in offsets}
     for seen in _scan(reader, _places(reader, cluster, RESPONSES.name, numbers), from_ms):
         if seen.value is not None and (_keyed(seen, request_id) or seen.header("source") in sources):
-            yield _response_event(seen)
+            yield from _careful(seen, lambda seen: [_response_event(seen)])
     for seen in _scan(reader, _places(reader, cluster, USAGE.name, numbers), from_ms):
-        yield from _usage_events(seen, request_id, offsets)
+        yield from _careful(seen, lambda seen: _usage_events(seen, request_id, offsets))
     for seen in _scan(reader, _places(reader, cluster, DEAD_LETTERS.name, numbers), from_ms):
         if seen.value is not None and _keyed(seen, request_id):
-            yield _dead_letter_event(seen)
+            yield from _careful(seen, lambda seen: [_dead_letter_event(seen)])
     for seen in _scan(reader, _places(reader, cluster, CONTROL.name, []), since_ms):
         if _keyed(seen, request_id):
             yield Event(seen.timestamp_ms, "cancel", place_text(seen), "asked to stop", _loads(seen))
     yield from _chunk_events(reader, cluster, request_id, from_ms)
+
+
+def _careful(seen: Seen, read: Callable[[Seen], Iterable[Event]]) -> list[Event]:
+    """What a record says; one that somebody else wrote and nobody can read is told, not fatal."""
+    try:
+        return list(read(seen))
+    except (ValidationError, PackedError) as error:
+        said = f"can't be read: {str(error).splitlines()[0]}"
+        return [Event(seen.timestamp_ms, "unreadable", place_text(seen), said, {})]
 
 
 def _places(reader: Reader, cluster: Cluster, topic: str, numbers: Sequence[int]) -> list[Place]:
@@ -213,7 +223,10 @@ def _chunk_events(reader: Reader, cluster: Cluster, request_id: str, since_ms: i
     attempts: dict[int, list[tuple[Seen, Chunk]]] = {}
     for seen in _scan(reader, [home], since_ms):
         if seen.value is not None and _keyed(seen, request_id):
-            chunk = Chunk.model_validate_json(seen.value)
+            try:
+                chunk = Chunk.model_validate_json(seen.value)
+            except ValidationError:
+                continue
             attempts.setdefault(chunk.attempt, []).append((seen, chunk))
     yield from (_chunks_event(attempt, pieces) for attempt, pieces in attempts.items())
 

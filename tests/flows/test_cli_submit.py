@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from flows import cli_submit
 from tests.support.answering import Answering
 from tests.support.command import DEAD, Weir
 from tests.support.kafka import Topics
@@ -158,6 +159,50 @@ def test_rate_spreads_the_requests(weir: Weir, topics: Topics, tmp_path: Path):
         outcome = weir("submit", given, "-o", str(tmp_path / "out"), "--rate", "20", "--json")
 
     assert orjson.loads(outcome.out)["took_s"] >= 0.8
+
+
+@pytest.mark.parametrize(("terminal", "said"), [(True, "2/2"), (False, " of 2 lines done")])
+def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(
+    weir: Weir,
+    topics: Topics,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+    said: str,
+):
+    monkeypatch.setattr(cli_submit, "PLAIN_EVERY_S", 0.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with Answering(topics.cluster):
+        outcome = weir("submit", written(tmp_path / "in.jsonl", ["a", "b"]), "-o", str(tmp_path / "out"))
+
+    assert outcome.code == 0
+    assert said in outcome.err
+
+
+def test_damaged_state_file_starts_afresh_and_still_asks_nothing_twice(
+    weir: Weir, topics: Topics, tmp_path: Path
+):
+    given = written(tmp_path / "in.jsonl", ["a", "wait"])
+    args = ("submit", given, "-o", str(tmp_path / "out"), "--timeout", "500ms")
+    with Answering(topics.cluster) as answering:
+        assert weir(*args).code == 1
+        (tmp_path / "out.weir-submit.json").write_text("{")
+        (tmp_path / "out").unlink()
+        assert weir(*args).code == 1
+
+    assert [one["line"] for one in read(tmp_path / "out")] == [1]
+    assert set(answering.calls.values()) == {1}
+
+
+def test_many_failed_lines_are_not_all_named(weir: Weir, topics: Topics, tmp_path: Path):
+    given = written(tmp_path / "in.jsonl", ["fail"] * 25)
+    with Answering(topics.cluster):
+        outcome = weir("submit", given, "-o", str(tmp_path / "out"), "--tenant", "acme")
+
+    assert outcome.code == 1
+    assert "and 5 more" in outcome.err
+    assert {one["tenant"] for one in read(tmp_path / "out")} == {"acme"}
 
 
 def test_output_of_something_else_is_left_alone(weir: Weir, tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.codes import Code
 from schemas.dead_letters import DeadLetter
-from schemas.topics import CONTROL, DEAD_LETTERS, REQUESTS, RESPONSES, USAGE
+from schemas.topics import CHUNKS, CONTROL, DEAD_LETTERS, REQUESTS, RESPONSES, USAGE
 from tests.support.answering import Answering
 from tests.support.command import DEAD, Weir
 from tests.support.kafka import Topics
@@ -162,6 +162,17 @@ def test_trace_finds_a_request_by_its_place_and_by_its_body(weir: Weir, topics: 
     assert "2/0" in weir("trace", "llm.requests/2/0").out
     assert "llm.requests/2/1" in weir("trace", "mine").out
     assert weir("trace", "llm.requests/2/0", "--json").out.count("\n") == 1
+
+
+def test_trace_tells_of_records_that_nobody_can_read(weir: Weir, topics: Topics):
+    topics.produce(REQUESTS, [b'{"prompt": "a"}'], key=b"mine")
+    for topic in (RESPONSES, DEAD_LETTERS, CHUNKS, CONTROL):
+        topics.produce(topic, [b"[]"], key=b"mine")
+
+    outcome = weir("trace", "mine")
+
+    assert outcome.code == 0
+    assert outcome.out.count("unreadable") == 2
 
 
 def test_trace_of_nothing_says_how_to_look_further(weir: Weir):
