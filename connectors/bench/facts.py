@@ -1,5 +1,6 @@
 """What a run leaves behind, as seen from outside: records of the topics and calls of the provider's log."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -127,7 +128,14 @@ class Facts:
 
     def only(self, prefix: str) -> "Facts":
         """The part that belongs to requests whose id starts with `prefix`."""
-        asked = tuple(one for one in self.asked if one.request_id.startswith(prefix))
+        return self._where(lambda request_id: request_id.startswith(prefix))
+
+    def without(self, prefix: str) -> "Facts":
+        """The part that belongs to all other requests, those without a readable id included."""
+        return self._where(lambda request_id: not request_id.startswith(prefix))
+
+    def _where(self, wanted: Callable[[str], bool]) -> "Facts":
+        asked = tuple(one for one in self.asked if wanted(one.request_id))
         places = {one.place for one in asked}
         return Facts(
             asked,
@@ -135,5 +143,5 @@ class Facts:
             tuple(entry for entry in self.begun if entry.place in places),
             tuple(entry for entry in self.done if entry.place in places),
             tuple(letter for letter in self.buried if letter.place in places),
-            tuple(call for call in self.calls if call.request_id.startswith(prefix)),
+            tuple(call for call in self.calls if wanted(call.request_id)),
         )

@@ -9,6 +9,8 @@ import argparse
 import asyncio
 import struct
 import sys
+from collections.abc import Callable
+from functools import partial
 from socket import SO_LINGER, SOL_SOCKET
 from typing import cast
 from urllib.parse import unquote
@@ -182,13 +184,15 @@ def _header(head: bytes, name: bytes) -> bytes | None:
     return head[start : len(head) if end < 0 else end].strip()
 
 
-async def serve(port: int, habits: Habits) -> None:
-    """Listen on the loopback until standard input ends; print the base URL first."""
+async def serve(
+    port: int, habits: Habits, announce: Callable[[str], object], ended: Callable[[], object]
+) -> None:
+    """Listen on the loopback until `ended` returns; announce the base URL first."""
     loop = asyncio.get_running_loop()
     book = Book()
     server = await loop.create_server(lambda: Connection(book, habits), "127.0.0.1", port, backlog=4096)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await asyncio.to_thread(sys.stdin.read)
+    announce(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    await asyncio.to_thread(ended)
     server.close()
 
 
@@ -204,7 +208,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pieces", type=int, default=defaults.pieces)
     given = parser.parse_args(arguments)
     habits = Habits(given.latency_ms, given.fault_ratio, given.seed, given.answer_bytes, given.pieces)
-    uvloop.run(serve(given.port, habits))
+    uvloop.run(serve(given.port, habits, partial(print, flush=True), sys.stdin.read))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ class Observed:
     """What the figures are made of."""
 
     facts: Facts
-    """Everything, warm-up included."""
+    """Everything, warm-up included: it must be answered too."""
     load: Facts
-    """The part of it that is the load."""
+    """The part of it that figures are made of."""
     stops: Sequence[Stop]
     """Kills and stops."""
     samples: list[Sample]

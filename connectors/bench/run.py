@@ -29,7 +29,9 @@ from schemas.topics import REQUESTS, TOPICS
 Say = Callable[[str], None]
 """Where progress goes, a line at a time."""
 LOAD = "load"
-"""Prefix of the ids that count; others (`warm`) only have to be answered."""
+"""Prefix of the ids of a load."""
+WARM = "warm"
+"""Prefix of the ids that only have to be answered; figures leave them out."""
 START_CRASHES = 5
 """A worker that ends this often before the first answers does not start at all."""
 WARM_UP_S = 90.0
@@ -145,7 +147,7 @@ class Run:
         """
         self.say("waiting for the first answers")
         partitions = self.options.partitions
-        warm = PlainItems(f"warm{len(self._loads)}", partitions, partitions, prompt="latency=0")
+        warm = PlainItems(f"{WARM}{len(self._loads)}", partitions, partitions, prompt="latency=0")
         self.pour(warm, rate=0).join()
         if self.wait_all(WARM_UP_S, give_up=self._crashing):
             return

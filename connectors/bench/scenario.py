@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from connectors.bench.options import CLEAN, Defaults, Limit, Options, broken
 from connectors.bench.report import Observed, figures
-from connectors.bench.run import LOAD, Run, Say
+from connectors.bench.run import WARM, Run, Say
 from schemas.base import JsonObject
 
 
@@ -54,7 +54,7 @@ def execute(scenario: Scenario, options: Options, say: Say) -> JsonObject:
         run.sampler.close()
         stats = run.provider.stats()
         seen = Observed(
-            facts, facts.only(LOAD), run.stops, run.sampler.samples, stats["max_open"] if stats else None
+            facts, facts.without(WARM), run.stops, run.sampler.samples, stats["max_open"] if stats else None
         )
         report: JsonObject = {"scenario": scenario.name, **figures(seen), **told, **scenario.more(run, seen)}
     failed = broken(scenario.limits, report)

@@ -1,8 +1,8 @@
 """A worker that answers but keeps none of the rules of delivery: it shows that the bench sees its faults.
 
-It reads requests, writes `started`, calls the provider, answers, settles; it commits nothing. `STAND_IN` names
-further faults, comma-separated: `unstarted` (no ledger before the call), `silent` (every 10th request gets
-no answer), `twice` (every 10th gets two).
+It reads requests, writes `started`, calls the provider, answers, settles; it commits nothing. `STAND_IN`
+names further faults, comma-separated: `unstarted` (no ledger before the call), `silent` (every 10th request
+gets no answer), `twice` (every 10th gets two).
 """
 
 import http.client

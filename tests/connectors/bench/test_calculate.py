@@ -236,4 +236,5 @@ def test_facts_of_a_prefix_are_those_of_its_requests():
     letters = (Buried(A, "internal"), Buried(B, "internal"))
     facts = Facts(ASKED, ANSWERED, BEGUN, DONE, letters, CALLS)
 
+    assert facts.without("b") == facts.only("a")
     assert facts.only("a") == Facts(ASKED[:1], ANSWERED[:1], BEGUN[:1], DONE[:1], letters[:1], CALLS[:1])

@@ -2,13 +2,14 @@
 
 import time
 from contextlib import closing
+from datetime import timedelta
 
 import psutil
 import pytest
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
-from connectors.bench.echo import ECHO_IN, ECHO_OUT, ECHO_TOPICS
+from connectors.bench.echo import ECHO_IN, ECHO_OUT, ECHO_TOPICS, Echo
 from connectors.bench.echo_client import read_echo, start_echo
 from connectors.bench.load import Load, PlainItems
 from connectors.kafka.broker import EmbeddedBroker
@@ -38,11 +39,24 @@ def test_echo_answers_each_record_once_and_commits(broker: EmbeddedBroker):
     assert (len(times.echo_ms), times.missing) == (200, 0)
     assert 0 <= times.percentile(0.5) < 1000
     assert times.first_ms <= times.last_ms
-    echoed = topics.consume(ECHO_OUT, 201)
+    echoed = topics.consume(ECHO_OUT, 201, timedelta(seconds=3))
     assert len(echoed) == 200
     assert {len(record.value) for record in echoed} == {700}
     assert not psutil.pid_exists(child.pid)
     assert committed(topics) == 200
+
+
+def test_loop_acknowledges_what_it_answered(broker: EmbeddedBroker):
+    topics = fresh_topics(broker, ECHO_TOPICS)
+    topics.produce(ECHO_IN, [b"a", b"b", b"c"], key=b"k", partition=2)
+    with closing(Echo(topics.cluster, 10)) as echo:
+        echo.wait_ready()
+        end_s = time.monotonic() + 2.5
+        while time.monotonic() < end_s:
+            echo.turn()
+
+    assert [record.value for record in topics.consume(ECHO_OUT, 3)] == [b"." * 10] * 3
+    assert committed(topics) == 3
 
 
 def test_load_keeps_to_its_rate_size_and_partitions(broker: EmbeddedBroker):

@@ -1,27 +1,48 @@
 """The fake provider as a process, asked by the official SDK."""
 
+import asyncio
 import json
+import os
+import socket
+import threading
 import time
 from collections.abc import Generator
+from contextlib import contextmanager
+from queue import SimpleQueue
 
 import openai
 import pytest
 
 from connectors.bench.child import Child
 from connectors.bench.errors import HelperError
+from connectors.bench.provider import serve
 from connectors.bench.provider_client import ProviderClient, start_provider
 from connectors.bench.provider_faults import KINDS, Habits, fault_of, wish
 
 
+@contextmanager
+def served(habits: Habits) -> Generator[str]:
+    """A provider on a loop in a thread of ours; its base URL."""
+    said: SimpleQueue[str] = SimpleQueue()
+    ended = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(serve(0, habits, said.put, ended.wait)))
+    thread.start()
+    try:
+        yield said.get(timeout=10)
+    finally:
+        ended.set()
+        thread.join()
+
+
 @pytest.fixture(scope="module")
-def child() -> Generator[Child]:
-    with start_provider(Habits(latency_ms=20, answer_bytes=64)) as started:
-        yield started
+def url() -> Generator[str]:
+    with served(Habits(latency_ms=20, answer_bytes=64)) as base:
+        yield base
 
 
 @pytest.fixture
-def provider(child: Child) -> ProviderClient:
-    client = ProviderClient(child.said)
+def provider(url: str) -> ProviderClient:
+    client = ProviderClient(url)
     client.reset()
     return client
 
@@ -109,8 +130,8 @@ def test_broken_body_and_unknown_path_are_errors(sdk: openai.OpenAI, provider: P
 
 def test_seeded_faults_fail_first_and_then_answer():
     habits = Habits(latency_ms=1, fault_ratio=1.0, seed=3)
-    with start_provider(habits) as child:
-        provider = ProviderClient(child.said)
+    with served(habits) as url:
+        provider = ProviderClient(url)
         with openai.OpenAI(base_url=provider.api_base, api_key="bench", max_retries=0) as sdk:
             for number in range(30):
                 _until_answered(sdk, f"f{number}")
@@ -152,6 +173,32 @@ def test_wishes_without_directives_are_the_habits():
     assert wish(b"{}", Habits(latency_ms=30, answer_bytes=5)) == wish(
         b'{"a":"latency=x answer_bytes="}', Habits(latency_ms=30, answer_bytes=5)
     )
+
+
+def test_provider_is_a_process_of_its_own():
+    with start_provider(Habits(latency_ms=1)) as child:
+        provider = ProviderClient(child.said)
+        with openai.OpenAI(base_url=provider.api_base, api_key="bench", max_retries=0) as sdk:
+            ask(sdk, "alone")
+        assert [call.request_id for call in provider.calls()] == ["alone"]
+        assert child.pid != os.getpid()
+
+    assert provider.stats() is None
+
+
+def raw(url: str, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), 5) as connection:
+        connection.sendall(request)
+        return connection.recv(65536)
+
+
+def test_call_without_a_length_is_refused(url: str):
+    assert raw(url, b"POST /v1/chat/completions HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 411")
+
+
+def test_endless_head_is_cut_off(url: str):
+    with pytest.raises(ConnectionResetError):
+        raw(url, b"x" * 70_000)
 
 
 def test_foreign_provider_keeps_no_log():

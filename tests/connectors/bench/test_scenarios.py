@@ -1,6 +1,7 @@
 """Whole runs with a stand-in for the worker: clean where it is, and not where a rule is broken."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ from schemas.cluster import Cluster
 pytestmark = pytest.mark.broker
 
 STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs that a run leaves behind go with the test."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def small(broker: EmbeddedBroker, name: str, **given: object) -> Options:
@@ -89,6 +96,45 @@ def test_paced_alternates_with_the_echo(broker: EmbeddedBroker):
     assert 0 < report["echo_ms_p50"] <= report["echo_ms_p99"]
     assert report["echo_cpu_ms"] > 0
     assert report["echo_answer_bytes"] > 50
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("name", "given", "shown"),
+    [
+        ("kill-twice", {"rate": 100.0, "hold_ms": 2000, "static": True}, ("gap_s", "duplicate_responses")),
+        ("rebalance", {"rate": 60.0, "requests": 900}, ("gap_s", "duplicate_responses")),
+        ("zombie", {"rate": 60.0, "requests": 900}, ("duplicate_responses", "repaid_calls")),
+        ("faults", {}, ("faults", "errors")),
+        ("takeover", {"requests": 400}, ("takeover_s", "duplicate_responses", "repaid_calls")),
+    ],
+)
+def test_story_is_played_and_its_figures_show(
+    broker: EmbeddedBroker, name: str, given: JsonObject, shown: tuple[str, ...]
+):
+    report = run(broker, name, **given)
+
+    assert report["lost"] == 0
+    assert all(report[field] > 0 for field in shown)
+
+
+@pytest.mark.full
+def test_soak_measures_growth(broker: EmbeddedBroker):
+    report = run(broker, "soak", requests=600, rate=100.0)
+
+    assert abs(report["rss_growth_ratio"]) < 0.5
+    assert report["threads_growth_ratio"] >= 0
+
+
+@pytest.mark.full
+def test_broker_loss_is_measured_from_its_return():
+    scenario = SCENARIOS["broker"]
+    few: JsonObject = {"requests": 1500, "rate": 100.0, "latency_ms": 20.0, "session_ms": 2000}
+
+    report = execute(scenario, Options(**scenario.defaults.filled(few), worker=STAND_IN), silent)
+
+    assert (report["lost"], report["worker_exits"]) == (0, 0)
+    assert report["broker_return_s"] > 0
 
 
 def test_worker_that_does_not_start_ends_the_run(broker: EmbeddedBroker, tmp_path: Path):
