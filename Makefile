@@ -17,6 +17,7 @@ help: ## say what there is
 
 setup: $(STAMP) ## make .venv with the locked packages, unless it is up to date
 
+# The lock is whole, so nothing is resolved: old versions of pip stumble over extras in it.
 $(STAMP):
 	@is_ours='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))'; \
 	if ! $(BIN)/python -c "$$is_ours" 2>/dev/null; then \
@@ -30,7 +31,7 @@ $(STAMP):
 	  $$found -m venv $(VENV) || { echo "no venv module: apt-get install python3-venv" >&2; exit 1; }; \
 	fi
 	@echo "setting up $(VENV) (once, a minute or two)" >&2
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@rm -f $(VENV)/.made-*
 	@touch $@
