@@ -25,7 +25,7 @@ from connectors.kafka.clients import probe, quieten_kafka_logs
 from connectors.kafka.control import Control
 from connectors.kafka.copies import Copies
 from connectors.kafka.errors import KafkaProblem
-from connectors.kafka.feeder import Feeder
+from connectors.kafka.feeder import Feeder, FeederParts
 from connectors.kafka.ledger import Ledger
 from connectors.kafka.membership import boot_s
 from connectors.kafka.outbox import Outbox
@@ -80,7 +80,8 @@ class Worker:
         self._outbox = Outbox(cluster, delivery, self._may_write, fatal)
         self._settling = Settling(cluster, self._ownership, self._outbox, Copies(cluster).fetch)
         recovery = Recovery(cluster, delivery, self._ownership, self._outbox, self._settling, fatal)
-        self._feeder = Feeder(cluster, delivery, self._ownership, self._outbox, recovery, self._lease, fatal)
+        parts = FeederParts(self._ownership, self._outbox, recovery, self._settling, self._lease)
+        self._feeder = Feeder(cluster, delivery, parts, fatal)
         self._control = Control(cluster, delivery, self._ownership, self._outbox)
         self._registry = Registry()
         health = Health(settings.health)

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaConsumer
@@ -25,6 +26,7 @@ from connectors.kafka.recovery import Recovery
 from connectors.kafka.rules.lease import Lease
 from connectors.kafka.rules.marks import RELEASED, Mark, Note, read_mark
 from connectors.kafka.rules.poison import Poison
+from connectors.kafka.settling import Settling
 from schemas.cluster import Cluster, Delivery
 from schemas.records import Headers, Record
 from schemas.topics import SOURCES
@@ -44,6 +46,22 @@ Marked = dict[TopicPartition, OffsetAndMetadata]
 """What is committed, by partition."""
 
 
+@dataclass(frozen=True, slots=True)
+class FeederParts:
+    """What the feeder works with."""
+
+    ownership: Ownership
+    """Where records are put."""
+    outbox: Outbox
+    """Asked for room, and for acknowledgements when partitions go."""
+    recovery: Recovery
+    """Scans partitions that were taken over."""
+    settling: Settling
+    """Flushed when its time has come."""
+    lease: Lease
+    """Kept by the consumer's heartbeats."""
+
+
 class Feeder:
     """Feeds the buffer of `ownership` from the group's share of `llm.requests`, until it is stopped."""
 
@@ -51,14 +69,12 @@ class Feeder:
         self,
         cluster: Cluster,
         delivery: Delivery,
-        ownership: Ownership,
-        outbox: Outbox,
-        recovery: Recovery,
-        lease: Lease,
+        parts: FeederParts,
         fatal: Callable[[str], None],
     ) -> None:
         self._cluster, self._delivery = cluster, delivery
-        self._ownership, self._outbox, self._recovery = ownership, outbox, recovery
+        self._ownership, self._outbox, self._lease = parts.ownership, parts.outbox, parts.lease
+        self._recovery, self._settling = parts.recovery, parts.settling
         self._topic = cluster.topic(SOURCES[SOURCE].name)
         self._fatal = fatal
         self._stop_at: float | None = None
@@ -66,8 +82,7 @@ class Feeder:
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
         self._commit_at = 0.0
         self.finished = threading.Event()
-        self._lease = lease
-        self._careful = Careful(ownership, self._commit_now)
+        self._careful = Careful(parts.ownership, self._commit_now)
 
     def _connect(self) -> KafkaConsumer:
         def millis(span: Any) -> int:
@@ -115,6 +130,7 @@ class Feeder:
             polled = self._poll()
             self._take_over()
             self._careful.feed(self._live())
+            self._settling.flush_due()
             self._handover.finish_if_drained(self._commit_now)
             self._adjust()
             if time.monotonic() >= self._commit_at:

@@ -38,7 +38,7 @@ _NO_KEY = object()
 class _Keys(Serializer):
     """Keys as they are; lets a record through that has neither key nor value, which kafka-python refuses."""
 
-    def serialize(self, topic: str, headers: Any, data: Any) -> bytes | None:
+    def serialize(self, topic: str, headers: Any, data: Any) -> bytes | None:  # pyright: ignore[reportIncompatibleMethodOverride]  its stubs are of kafka-python 2
         """The key's bytes."""
         return None if data is _NO_KEY else data
 

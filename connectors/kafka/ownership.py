@@ -184,6 +184,11 @@ class Ownership:
                 self._writers -= 1
 
     @property
+    def leaving(self) -> bool:
+        """Whether a partition is on its way out: nothing should be gathered any longer."""
+        return self.stopping or any(p.state is State.DRAINING for p in list(self.partitions.values()))
+
+    @property
     def handing_over(self) -> bool:
         """Whether somebody is between asking `owns` and handing to the producer."""
         return self._writers > 0

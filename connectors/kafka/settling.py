@@ -5,6 +5,8 @@ on the same partition, one packed `settled` record: its acknowledgement covers a
 """
 
 import logging
+import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -21,6 +23,11 @@ from schemas.topics import USAGE
 
 _log = logging.getLogger(__name__)
 
+GATHER = 64
+"""So many outcomes are not gathered any longer."""
+GATHER_S = 0.2
+"""Longest time that an outcome waits for others."""
+
 FetchCopy = Callable[[Outcome, Callable[[Response | None], None]], None]
 """Fetches the response that a repeat is a repeat of, and hands it over on another thread."""
 
@@ -31,6 +38,9 @@ class Settling:
     def __init__(self, cluster: Cluster, ownership: Ownership, outbox: Outbox, fetch: FetchCopy) -> None:
         self._usage = cluster.topic(USAGE.name)
         self._ownership, self._outbox, self._fetch = ownership, outbox, fetch
+        self._lock = threading.Lock()
+        self._gathered: list[Outcome] = []
+        self._due_s = 0.0
 
     def write_again(self, written: Written) -> None:
         """The derived records of a predecessor's response, once more."""
@@ -44,11 +54,35 @@ class Settling:
         self._after_copy(written.response, ledger)
 
     def settle(self, outcomes: list[Outcome]) -> None:
-        """Outcomes whose response or move is durable; returns at once."""
+        """Outcomes whose response or move is durable; returns at once.
+
+        Nobody waits for the ledger, so few outcomes are gathered for a while; many, or a turn that others
+        may wait for, go at once.
+        """
+        urgent = self._ownership.stopping
+        with self._lock:
+            for outcome in outcomes:
+                if outcome.response is not None and outcome.response_offset == NO_OFFSET:
+                    continue  # it was dropped: its partition is another worker's
+                if not self._gathered:
+                    self._due_s = time.monotonic() + GATHER_S
+                self._gathered.append(outcome)
+                urgent = urgent or _awaited(outcome)
+            urgent = urgent or len(self._gathered) >= GATHER
+        if urgent:
+            self.flush()
+
+    def flush_due(self) -> None:
+        """Write what has been gathered for long enough; the feeder calls it."""
+        if self._gathered and (time.monotonic() >= self._due_s or self._ownership.leaving):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has been gathered."""
+        with self._lock:
+            outcomes, self._gathered = self._gathered, []
         groups: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
         for outcome in outcomes:
-            if outcome.response is not None and outcome.response_offset == NO_OFFSET:
-                continue  # it was dropped: its partition is another worker's
             if outcome.copy_to is not None:
                 self._copy_for_repeat(outcome)
             elif outcome.response is not None and outcome.response.reply_topic is not None:
@@ -122,6 +156,13 @@ class Settling:
             self._after_copy(copied, lambda: self._close([outcome]))
 
         self._fetch(outcome, fetched)
+
+
+def _awaited(outcome: Outcome) -> bool:
+    """Whether somebody may wait for the outcome: a reply topic's reader, or the next turn."""
+    if outcome.copy_to is not None or (outcome.identity is not None and outcome.identity.context_id):
+        return True
+    return outcome.response is not None and outcome.response.reply_topic is not None
 
 
 def _closing(outcome: Outcome) -> Closing:
