@@ -65,14 +65,15 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _end(number: int, _frame: object) -> None:
+def end(number: int, _frame: object) -> None:
+    """What SIGTERM does: leave, so that everything that was started is ended."""
     raise SystemExit(128 + number)
 
 
 def play(scenario: Scenario, options: Options, *, as_json: bool) -> int:
     """Run it and print its report; the exit code: 0 when all limits hold, 1 when not, 2 without figures."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, end)
     try:
         report = execute(scenario, options, _say)
     except (BenchError, KafkaProblem) as error:

@@ -5,17 +5,22 @@ from dataclasses import replace
 
 import orjson
 import pytest
+from typer.testing import CliRunner
 
+from connectors.bench import cli
 from connectors.bench.facts import Answered, Asked, Buried, Facts, Place, ProviderCall
 from connectors.bench.hostile_records import EXPECTED, GOOD, OVERSIZE, POISONS, hostile_items
 from connectors.bench.load import PlainItems
-from connectors.bench.options import Defaults, broken, least, most
+from connectors.bench.options import Defaults, Options, broken, least, most
 from connectors.bench.poison import MARK
 from connectors.bench.report import Observed, figures, growth
+from connectors.bench.run import Say
 from connectors.bench.sampling import Sample
+from connectors.bench.scenario import Scenario
 from connectors.bench.scenarios import SCENARIOS
 from connectors.bench.scenarios.hostile import innocent_dead_letters, wrong_codes
 from connectors.bench.topics_reader import KIND_HEADER
+from schemas.base import JsonObject
 
 REQUIRED = (
     "requests", "requests_per_s", "cpu_ms_per_request", "provider_max_open", "routing_ms_p50",
@@ -173,3 +178,27 @@ def test_records_without_a_kind_have_no_expectations_but_no_dead_letters():
     assert wrong_codes(seen) == []
     assert innocent_dead_letters(seen) == 1
     assert innocent_dead_letters(stray) == 1
+
+
+def test_command_line_hands_over_what_was_given(monkeypatch: pytest.MonkeyPatch):
+    seen: list[Options] = []
+
+    def execute(scenario: Scenario, options: Options, say: Say) -> JsonObject:
+        seen.append(options)
+        say("going")
+        return {"scenario": scenario.name, "ok": False, "failed": ["lost <= 0"]}
+
+    monkeypatch.setattr(cli, "execute", execute)
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    done = CliRunner().invoke(cli.app, ["hostile", "--records", "50", "--seed", "4", "--dynamic"])
+
+    assert done.exit_code == 1
+    assert orjson.loads(done.stdout.splitlines()[-1])["failed"] == ["lost <= 0"]
+    assert (seen[0].requests, seen[0].seed, seen[0].static, seen[0].rate) == (50, 4, False, 0)
+
+
+def test_termination_ends_the_run_in_order():
+    with pytest.raises(SystemExit) as ended:
+        cli.end(15, None)
+
+    assert ended.value.code == 143
