@@ -28,7 +28,6 @@ from connectors.kafka.rules.marks import RELEASED, Mark, Note, read_mark
 from connectors.kafka.rules.poison import Poison
 from connectors.kafka.settling import Settling
 from schemas.cluster import Cluster, Delivery
-from schemas.records import Headers, Record
 from schemas.topics import SOURCES
 
 _log = logging.getLogger(__name__)
@@ -151,7 +150,7 @@ class Feeder:
             if partition is None or partition.state is not State.LIVE or not records:
                 continue
             count += len(records)
-            taken = [_record(partition, r) for r in records if r.value is not None]
+            taken = [partition.record(r) for r in records if r.value is not None]
             if partition.poison.crashes:
                 partition.backlog.extend(taken)
             else:
@@ -278,31 +277,3 @@ class Feeder:
         self._handover.release(partitions, lambda ps: self._commit_now(ps, released=True))
         self.consumer.close()
         self.finished.set()
-
-
-def _record(partition: Partition, read: Any) -> Record:
-    """A record as the flow takes it, with what recovery knows of it."""
-    headers: Headers = tuple(read.headers)
-    offset: int = read.offset
-    attempts = partition.attempts.pop(offset, 0) if partition.attempts else 0
-    return Record(
-        partition.source,
-        partition.number,
-        offset,
-        read.timestamp,
-        read.key,
-        read.value,
-        headers,
-        attempts or _moved_attempts(headers),
-        attempts > 0,
-        partition.epoch,
-        offset == partition.poison.dead,
-    )
-
-
-def _moved_attempts(headers: Headers) -> int:
-    """Attempts made before the request was moved here."""
-    for name, value in headers:
-        if name == "attempts" and value.isdigit():
-            return int(value)
-    return 0

@@ -3,11 +3,12 @@
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
 
 from connectors.kafka.rules.marks import NOBODY, Marks
 from connectors.kafka.rules.poison import Poison
 from connectors.kafka.rules.turns import Turns
-from schemas.records import Record
+from schemas.records import Headers, Record
 
 
 class State(Enum):
@@ -58,3 +59,30 @@ class Partition:
     def place(self) -> int:
         """Source and partition as one number."""
         return self.source << 24 | self.number
+
+    def record(self, read: Any) -> Record:
+        """A record as the flow takes it, with what recovery knows of it; `read` is the consumer's."""
+        headers: Headers = tuple(read.headers)
+        offset: int = read.offset
+        unknown = self.attempts.pop(offset, 0) if self.attempts else 0
+        return Record(
+            self.source,
+            self.number,
+            offset,
+            read.timestamp,
+            read.key,
+            read.value,
+            headers,
+            unknown or _moved_attempts(headers),
+            unknown > 0,
+            self.epoch,
+            offset == self.poison.dead,
+        )
+
+
+def _moved_attempts(headers: Headers) -> int:
+    """Attempts made before the request was moved here."""
+    for name, value in headers:
+        if name == "attempts" and value.isdigit() and len(value) < 5:
+            return int(value)
+    return 0
