@@ -18,7 +18,7 @@ from pathlib import Path
 
 import orjson
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from connectors.kafka.broker import DEFAULT_PORT
 from connectors.kafka.client import Client, named
@@ -175,7 +175,8 @@ def ask_all(cluster: Cluster, stop: threading.Event) -> list[str]:
 
 def _table(screen: Screen) -> None:
     """Latency, tokens and cost of each answer."""
-    table = Table("", "question", "model", "total", "provider", "tokens in", "out", "cost")
+    question = Column("question", no_wrap=True, overflow="ellipsis", ratio=1)
+    table = Table("", question, "model", "total", "provider", "tokens in", "out", "cost", expand=True)
     for at, (name, title) in enumerate(screen.titles.items(), start=1):
         response = screen.responses.get(name)
         if response is None:
