@@ -114,9 +114,10 @@ class Marks:
     def watermark(self) -> tuple[int, Note]:
         """The lowest offset that is not settled, and the note of its request."""
         if not self.open:
-            if self.next >= self.high:
-                return self.next, self.ends
-            return self.next, self.inherited
+            if self.next < self.high:
+                return self.next, self.inherited
+            self.notes = deque([(self.next, self.ends)])  # or they would pile up where calls are short
+            return self.next, self.ends
         mark = next(iter(self.open))
         while len(self.notes) > 1 and self.notes[1][0] <= mark:
             self.notes.popleft()
