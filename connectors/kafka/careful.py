@@ -4,62 +4,72 @@ from collections.abc import Callable
 
 from connectors.kafka.ownership import Ownership
 from connectors.kafka.partitions import Partition
-from connectors.kafka.rules.marks import NOBODY
 
 
 class Careful:
-    """Moves records from the backlogs of such partitions to the flow's buffer, as `rules.poison` allows."""
+    """Moves records from the backlogs of such partitions to the flow, as `rules.poison` allows."""
 
     def __init__(self, ownership: Ownership, commit: Callable[[list[Partition]], bool]) -> None:
-        """Args:
-        ownership: Where records are put.
-        commit: Commits the marks of partitions and waits; whether it was taken.
+        """Take what it works with.
+
+        Args:
+            ownership: Where records are put.
+            commit: Commits the marks of partitions and waits; whether it was taken.
         """
         self._ownership = ownership
         self._commit = commit
-        self.busy = False
+        self._named: Partition | None = None
+
+    @property
+    def busy(self) -> bool:
         """Whether a suspect is on its way and the next should follow soon."""
+        return self._ownership.quiet
 
     def feed(self, partitions: list[Partition]) -> None:
-        """Feed what may be fed now; at most one commit for all partitions together."""
-        careful = [p for p in partitions if p.backlog or p.alone != NOBODY]
-        self.busy = bool(careful)
-        if not careful:
+        """Feed what may be fed now. Called over and over, with all partitions that are live."""
+        for partition in partitions:
+            self._pass_answered(partition)
+        waiting = [partition for partition in partitions if partition.backlog]
+        slow = [p for p in waiting if p.poison.slow(p.backlog[0].offset)]
+        if slow or self._named is not None:
+            self._ownership.quiet = True
+            if self._ownership.inside or self._ownership.suspected:
+                return  # until what is inside has passed
+            self._next_suspect(slow[0] if slow else None)
+        elif waiting:
+            self._feed_on(waiting)
+
+    def _pass_answered(self, partition: Partition) -> None:
+        """What earlier owners answered is not fed at all, so it needs no commit."""
+        while partition.backlog and partition.backlog[0].offset in partition.marks.answered:
+            record = partition.backlog.popleft()
+            self._ownership.put(partition, [record], record.offset)
+
+    def _next_suspect(self, partition: Partition | None) -> None:
+        """The last suspect has passed: name the next one and clear the last in one commit, then feed it."""
+        cleared = self._named
+        asking = [p for p in (cleared, partition) if p is not None]
+        if cleared is not None:
+            cleared.poison.passed(cleared.poison.suspect)
+        if partition is not None:
+            offset = partition.backlog[0].offset
+            partition.poison.propose(offset, offset)
+        if not self._commit(list(dict.fromkeys(asking))):
             return
-        asking: list[Partition] = []
-        with self._ownership.lock:
-            for partition in careful:
-                self._ask(partition, asking)
+        self._named = partition
+        if partition is None:
+            self._ownership.quiet = False
+        else:
+            self._ownership.put_alone(partition, partition.backlog.popleft())
+
+    def _feed_on(self, waiting: list[Partition]) -> None:
+        """Past the suspects: say how far the feeding goes, then feed it."""
+        asking = [p for p in waiting if not p.poison.allowed(p.backlog[-1].offset)]
+        for partition in asking:
+            partition.poison.propose(partition.backlog[0].offset, partition.backlog[-1].offset)
         if asking and not self._commit(asking):
             return
-        for partition in careful:
-            self._put(partition)
-
-    def _ask(self, partition: Partition, asking: list[Partition]) -> None:
-        poison = partition.poison
-        if poison.suspect != NOBODY and poison.suspect == partition.alone:
-            return  # it has not passed the synchronous steps yet
-        if partition.alone != NOBODY and not partition.backlog:
-            partition.alone = NOBODY
-            asking.append(partition)  # a commit that names nobody
-            return
-        offset = partition.backlog[0].offset
-        if offset == poison.dead:
-            return
-        if not poison.allowed(offset):
-            poison.propose(offset)
-            asking.append(partition)
-
-    def _put(self, partition: Partition) -> None:
-        poison = partition.poison
-        while partition.backlog and (
-            poison.allowed(partition.backlog[0].offset) or partition.backlog[0].offset == poison.dead
-        ):
-            offset = partition.backlog[0].offset
-            if offset == partition.alone:
-                return
-            if poison.slow(offset) and offset != poison.dead:
-                partition.alone = offset
-                self._ownership.put(partition, [partition.backlog.popleft()], offset)
-                return
-            self._ownership.put(partition, [partition.backlog.popleft()], offset)
+        for partition in waiting:
+            records = list(partition.backlog)
+            partition.backlog.clear()
+            self._ownership.put(partition, records, records[-1].offset)

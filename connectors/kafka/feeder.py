@@ -80,6 +80,7 @@ class Feeder:
         self._paused: set[TopicPartition] = set()
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
         self._commit_at = 0.0
+        self._uncounted: list[tuple[Partition, Mark]] = []
         self.finished = threading.Event()
         self._careful = Careful(parts.ownership, self._commit_now)
 
@@ -160,15 +161,18 @@ class Feeder:
     # --- taking over
 
     def _take_over(self) -> None:
-        """New partitions: read their marks, count the crash, and let recovery scan the logs."""
+        """New partitions: read their marks, count the crash, and only then let recovery scan the logs."""
         fresh = self._handover.take_fresh()
         if fresh:
-            marks = [(number, self._read_mark(number)) for number in fresh]
-            adopted = [self._adopt(number, mark) for number, mark in marks]
-            counted = [partition for partition in adopted if partition.poison.crashes]
-            if counted:
-                self._commit_now(counted)
-            self._recovery.begin([(p, mark) for p, (_, mark) in zip(adopted, marks, strict=True)])
+            marks = [self._read_mark(number) for number in fresh]
+            adopted = [self._adopt(number, mark) for number, mark in zip(fresh, marks, strict=True)]
+            self._uncounted += zip(adopted, marks, strict=True)
+        if self._uncounted:
+            todo = [(p, mark) for p, mark in self._uncounted if p.state is State.SCANNING]
+            if not self._commit_now([partition for partition, _ in todo]):
+                return  # a rebalance goes on, or the broker is away: the next round tries again
+            self._uncounted = []
+            self._recovery.begin(todo)
         for partition in self._recovery.take_done():
             if partition.state is State.LIVE:
                 self.consumer.seek(self._place(partition), partition.marks.next)

@@ -39,6 +39,10 @@ class Ownership:
         self.buffered_bytes = 0
         self._buffer: deque[tuple[Partition, deque[Record]]] = deque()
         self._ready: deque[Record] = deque()
+        self._inside: set[int] = set()
+        self.quiet = False
+        """Whether only a suspect may enter the synchronous steps."""
+        self._suspect: Record | None = None
         self._epoch = 0
         self._writers = 0
 
@@ -64,6 +68,7 @@ class Ownership:
             marks = partition.marks
             marks.answered, marks.high, marks.ends = answered, high, ends
             partition.attempts = attempts
+            partition.poison.scanned(answered)
             partition.state = State.LIVE
             return True
 
@@ -79,6 +84,12 @@ class Ownership:
                 self._buffer.append((partition, deque(records)))
                 partition.buffered += len(records)
                 self.buffered_bytes += sum(len(record.value or b"") for record in records)
+
+    def put_alone(self, partition: Partition, record: Record) -> None:
+        """Let this record pass the synchronous steps next, and no other; the flow must be `quiet`."""
+        with self.lock:
+            if partition.marks.read([record.offset], record.offset):
+                self._suspect = record
 
     def drain(self, partition: Partition) -> None:
         """Feed the partition no more; what waits in it is left to the next owner."""
@@ -107,6 +118,11 @@ class Ownership:
             limit = min(limit, self._delivery.credits - self.under_way)
             if limit <= 0 or not self.allowed():
                 return taken
+            if self.quiet:
+                suspect, self._suspect = self._suspect, None
+                if suspect is not None:
+                    self._release(suspect, taken)
+                return taken
             while self._ready and len(taken) < limit:
                 self._release(self._ready.popleft(), taken)
             while self._buffer and len(taken) < limit:
@@ -126,6 +142,7 @@ class Ownership:
             return  # not settled, so the next owner reads it again
         partition.under_way += 1
         self.under_way += 1
+        self._inside.add(id(record))
         taken.append(record)
 
     def arrive(self, record: Record, identity: Identity) -> tuple[Arrival, int]:
@@ -133,6 +150,7 @@ class Ownership:
         with self.lock:
             partition = self._owned(record)
             if partition is None:
+                self._inside.discard(id(record))
                 return Arrival.GONE, NO_OFFSET
             if self.cancels.hits(identity.tenant, identity.request_id, record.timestamp_ms):
                 return Arrival.CANCELLED, NO_OFFSET
@@ -156,14 +174,22 @@ class Ownership:
         """Give the credit back while the record waits."""
         partition.under_way -= 1
         self.under_way -= 1
-        partition.poison.passed(record.offset)
+        self._inside.discard(id(record))
 
     def passed(self, record: Record) -> None:
         """The record went through the synchronous steps."""
-        partition = self._owned(record)
-        if partition is not None and partition.poison.crashes:
-            with self.lock:
-                partition.poison.passed(record.offset)
+        with self.lock:
+            self._inside.discard(id(record))
+
+    @property
+    def suspected(self) -> bool:
+        """Whether a suspect waits to enter."""
+        return self._suspect is not None
+
+    @property
+    def inside(self) -> int:
+        """Records that are passing the synchronous steps."""
+        return len(self._inside)
 
     # --- everybody's
 

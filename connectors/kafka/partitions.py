@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from connectors.kafka.rules.marks import NOBODY, Marks
+from connectors.kafka.rules.marks import Marks
 from connectors.kafka.rules.poison import Poison
 from connectors.kafka.rules.turns import Turns
 from schemas.records import Headers, Record
@@ -50,8 +50,6 @@ class Partition:
     """Records read and not yet released."""
     backlog: deque[Record] = field(default_factory=deque[Record])
     """Records that wait for a commit before they may be fed, while crashes are counted."""
-    alone: int = NOBODY
-    """Offset that was fed alone last, or `NOBODY`."""
     sealed: bool = False
     """Whether nothing more is handed to the producer: it is about to be given back."""
 

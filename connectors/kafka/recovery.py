@@ -72,7 +72,8 @@ class Recovery:
 
     def begin(self, todo: list[tuple[Partition, Mark]]) -> None:
         """Scan these partitions in the background; `take_done` hands them out."""
-        threading.Thread(target=self._guarded, args=(todo,), name="weir-takeover", daemon=True).start()
+        if todo:
+            threading.Thread(target=self._guarded, args=(todo,), name="weir-takeover", daemon=True).start()
 
     def take_done(self) -> list[Partition]:
         """Partitions whose scan has ended since the last call."""

@@ -2,19 +2,19 @@
 
 Rules that hold here, for one partition:
 - At takeover the successor first commits crashes + 1 (an orderly release left `RELEASED`, so it starts at
-  0). A moved watermark resets the count.
+  0). A watermark that this owner moved resets the count.
 - While crashes are counted, no offset is fed before a commit has said how far the feeding goes (`fed`).
 - From the second crash on, the records from the watermark up to `fed` pass the synchronous steps one at a
-  time, each named as suspect in a commit first.
+  time, each named as suspect in a commit first. A worker names one suspect at a time, over all partitions,
+  and nothing else passes those steps meanwhile: else a crash would blame an innocent.
 - Only a named suspect becomes a dead letter, at the third crash.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from connectors.kafka.rules.marks import NOBODY, Mark, Note
 
-STEP = 512
-"""Offsets that one commit allows to be fed while crashes are counted."""
 ONE_AT_A_TIME = 2
 """Crashes from which on the suspects are fed alone."""
 DEAD_LETTER = 3
@@ -50,10 +50,15 @@ class Poison:
             crashes=crashes,
             start=mark.offset,
             fed=max(mark.fed, mark.offset) if slow else mark.offset,
-            slow_until=max(mark.fed, mark.offset + 1) if slow else mark.offset,
+            slow_until=max(mark.fed, mark.offset) if slow else mark.offset,
             suspect=mark.suspect if named else NOBODY,
             dead=mark.suspect if named else NOBODY,
         )
+
+    def scanned(self, answered: Container[int]) -> None:
+        """The scan is over: what the predecessor answered at the watermark is no progress of this owner's."""
+        while self.start in answered:
+            self.start += 1
 
     def moved(self, watermark: int) -> None:
         """The watermark moved: past its place at takeover and the slow zone, crashes are forgotten."""
@@ -78,13 +83,13 @@ class Poison:
         if self.suspect == offset:
             self.suspect = NOBODY
 
-    def propose(self, offset: int) -> None:
-        """Ask to feed `offset`: the next commit will allow it, alone or with those that follow."""
+    def propose(self, offset: int, last: int) -> None:
+        """Ask to feed `offset`, alone, or with those up to `last`: the next commit will allow it."""
         if self.slow(offset):
             self.suspect = offset
         else:
             self.suspect = NOBODY
-            self.fed = offset + STEP
+            self.fed = max(self.fed, last + 1)
 
     def mark(self, watermark: int, note: Note) -> Mark:
         """What to commit with the watermark."""
