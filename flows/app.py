@@ -44,7 +44,7 @@ from flows.stages.health import Health
 from flows.steps import BoundSteps, StepPolicy, StepPorts
 from schemas.metrics import Snapshot
 from schemas.records import Outgoing
-from schemas.topics import CHUNKS, METRICS, TOPICS
+from schemas.topics import CHUNKS, DEAD_LETTERS, METRICS, REQUESTS, RESPONSES, USAGE
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +58,8 @@ ANSWERS = 3
 """How often in a row the broker must have answered by then."""
 CLOSE_S = 5.0
 """Longest wait for the last records at the end."""
+WRITTEN = (RESPONSES, USAGE, CHUNKS, DEAD_LETTERS, REQUESTS, METRICS)
+"""Topics that a worker writes: their metadata is fetched before the first send."""
 SWITCH_S = 0.0005
 """How long a thread keeps the interpreter from the others."""
 
@@ -129,14 +131,9 @@ class Worker:
         return build(source, self._steps, SettleSink(self._settling))
 
     def start(self) -> None:
-        """Connect: cancels first, then the group.
-
-        Raises:
-            KafkaProblem: When no broker answers.
-        """
+        """Connect: cancels first, then the group."""
         cluster = self._settings.cluster
-        probe(cluster)
-        self._outbox.open([cluster.topic(topic.name) for topic in TOPICS])
+        self._outbox.open([cluster.topic(topic.name) for topic in WRITTEN])
         self._calls.open(fatal)
         self._control.start(self._calls.cancel, fatal)
         self._publisher.start()
@@ -221,8 +218,9 @@ def _on_signals(worker: Worker) -> None:
 
 def serve() -> Dataflow:
     """The serving flow with the settings of the environment, for `python -m bytewax.run`."""
-    worker = Worker(load(None, os.environ))
+    settings = load(None, os.environ)
     prepare()
+    worker = Worker(settings)
     _on_signals(worker)
     atexit.register(worker.close)
     return worker.flow()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from connectors.kafka.ownership import Ownership
-from connectors.kafka.partitions import Partition
+from connectors.kafka.partitions import Partition, State
 
 
 class Careful:
@@ -29,6 +29,10 @@ class Careful:
         """Feed what may be fed now. Called over and over, with all partitions that are live."""
         for partition in partitions:
             self._pass_answered(partition)
+        if any(partition.poison.dead in partition.marks.open for partition in partitions):
+            return  # until the dead letter's response is settled: a crash would make it a suspect again
+        if self._named is not None and self._named.state is not State.LIVE:
+            self._named = None  # what is committed of it is its release
         waiting = [partition for partition in partitions if partition.backlog]
         slow = [p for p in waiting if p.poison.slow(p.backlog[0].offset)]
         if slow or self._named is not None:
@@ -36,7 +40,9 @@ class Careful:
             if self._ownership.inside or self._ownership.suspected:
                 return  # until what is inside has passed
             self._next_suspect(slow[0] if slow else None)
-        elif waiting:
+            return
+        self._ownership.quiet = False
+        if waiting:
             self._feed_on(waiting)
 
     def _pass_answered(self, partition: Partition) -> None:
@@ -57,9 +63,7 @@ class Careful:
         if not self._commit(list(dict.fromkeys(asking))):
             return
         self._named = partition
-        if partition is None:
-            self._ownership.quiet = False
-        else:
+        if partition is not None:
             self._ownership.put_alone(partition, partition.backlog.popleft())
 
     def _feed_on(self, waiting: list[Partition]) -> None:
@@ -68,6 +72,8 @@ class Careful:
         for partition in asking:
             partition.poison.propose(partition.backlog[0].offset, partition.backlog[-1].offset)
         if asking and not self._commit(asking):
+            for partition in asking:
+                partition.poison.withdraw(partition.backlog[0].offset)
             return
         for partition in waiting:
             records = list(partition.backlog)

@@ -131,7 +131,7 @@ class Feeder:
             self._take_over()
             self._careful.feed(self._live())
             self._settling.flush_due()
-            self._handover.finish_if_drained(self._commit_now)
+            self._handover.finish_if_drained(lambda ps: self._commit_now(ps, released=True))
             self._adjust()
             if time.monotonic() >= self._commit_at:
                 self._commit_changed()

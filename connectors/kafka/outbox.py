@@ -80,6 +80,7 @@ class Outbox:
             max_request_size=MAX_RECORD_BYTES + 64 * 1024,
             delivery_timeout_ms=PATIENCE_MS,
             max_block_ms=60_000,
+            retry_backoff_ms=20,
         )
         for topic in topics:
             self._producer.partitions_for(topic)

@@ -91,6 +91,10 @@ class Poison:
             self.suspect = NOBODY
             self.fed = max(self.fed, last + 1)
 
+    def withdraw(self, offset: int) -> None:
+        """The commit that would have allowed `offset` and what follows it failed: they may not be fed yet."""
+        self.fed = min(self.fed, offset)
+
     def mark(self, watermark: int, note: Note) -> Mark:
         """What to commit with the watermark."""
         if not self.crashes:
