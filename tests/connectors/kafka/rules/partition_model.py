@@ -212,7 +212,9 @@ class World:
         if self.flaw is Flaw.WATERMARK_OF_NEXT:
             watermark = self.worker.marks.next
         done = self.settled() | set(self.answers()) - set(self.worker.tasks)
-        assert all(offset in done for offset in self.requests if offset < watermark), "it passed an open offset"
+        assert all(offset in done for offset in self.requests if offset < watermark), (
+            "it passed an open offset"
+        )
         self.committed = watermark, Mark(watermark, note).metadata()
 
     def crash(self, appended: int = 0) -> None:

@@ -71,6 +71,10 @@ def test_the_table_agrees_with_a_list_of_the_newest_cancels(
     for tenant in "tu":
         for request_id in "abcd":
             at_ms = dict(kept).get((tenant, request_id))
-            for appended_ms in (0, now_ms, *(() if at_ms is None else (at_ms + span_ms, at_ms + span_ms + 1))):
+            for appended_ms in (
+                0,
+                now_ms,
+                *(() if at_ms is None else (at_ms + span_ms, at_ms + span_ms + 1)),
+            ):
                 wanted = at_ms is not None and appended_ms <= at_ms + span_ms
                 assert cancels.hits(tenant, request_id, appended_ms) == wanted

@@ -74,9 +74,7 @@ EVENTS = st.lists(st.tuples(st.sampled_from(["join", "send", "accept"]), st.inte
 
 
 @given(fives=st.integers(1, 6), events=EVENTS, wait_s=st.integers(0, 40))
-def test_the_lease_is_the_latest_of_what_renewed_it(
-    fives: int, events: list[tuple[str, int]], wait_s: int
-):
+def test_the_lease_is_the_latest_of_what_renewed_it(fives: int, events: list[tuple[str, int]], wait_s: int):
     lease = Lease(5.0 * fives)
     now_s = 0
     sent: int | None = None

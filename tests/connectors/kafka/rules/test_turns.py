@@ -84,7 +84,9 @@ def test_many_conversations_together_fill_the_partition(size_bytes: int, full: b
 
 Act = tuple[str, str, int]
 ACTS = st.lists(
-    st.tuples(st.sampled_from(["enter", "leave", "wait", "release"]), st.sampled_from("cde"), st.integers(0, 9)),
+    st.tuples(
+        st.sampled_from(["enter", "leave", "wait", "release"]), st.sampled_from("cde"), st.integers(0, 9)
+    ),
     max_size=40,
 )
 

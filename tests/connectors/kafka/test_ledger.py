@@ -1,0 +1,143 @@
+"""The ledger's `started` entries: shared, acknowledged before the call goes on, asked again after that."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+
+import pytest
+
+from connectors.kafka.ledger import Ledger
+from connectors.kafka.ownership import Ownership
+from connectors.kafka.partitions import Partition
+from schemas.packed import unpack_started
+from tests.connectors.kafka.owning import CLUSTER, DELIVERY, FakeOutbox, live, owned, record, who
+
+Starts = Callable[[Partition, int, int], "asyncio.Task[bool]"]
+
+
+class Bench:
+    """A ledger, its outbox and its owner."""
+
+    def __init__(self, mode: str = "strict") -> None:
+        self.ownership: Ownership = owned()
+        self.outbox = FakeOutbox()
+        delivery = replace(DELIVERY, ledger=mode)  # type: ignore[arg-type]
+        self.ledger = Ledger(CLUSTER, delivery, self.ownership, self.outbox)  # type: ignore[arg-type]
+
+    def start(self, partition: Partition, offset: int, attempt: int = 1) -> "asyncio.Task[bool]":
+        asked = self.ledger.started(record(partition, offset), who("r", 11, 12), attempt, "p:m")
+        return asyncio.ensure_future(asked)
+
+    async def sent(self) -> None:
+        """Wait until what is due was handed over."""
+        while not self.outbox.sent:
+            await asyncio.sleep(0.001)
+
+
+def run(test: Coroutine[None, None, None]) -> None:
+    asyncio.run(test)
+
+
+def test_an_attempt_waits_for_its_acknowledgement():
+    async def test() -> None:
+        bench = Bench()
+        partition = live(bench.ownership)
+        task = bench.start(partition, 10)
+        await bench.sent()
+        await asyncio.sleep(0.01)
+        assert not task.done()
+        bench.outbox.sent[0].ack(77)
+        assert await task
+        assert partition.marks.ends.usage_offset == 78
+
+    run(test())
+
+
+def test_attempts_due_together_share_a_record_for_each_partition():
+    async def test() -> None:
+        bench = Bench()
+        one, two = live(bench.ownership, 1), live(bench.ownership, 2)
+        tasks = [bench.start(one, 10), bench.start(two, 10), bench.start(one, 11, 3)]
+        await bench.sent()
+        records = [sent.record for sent in bench.outbox.sent]
+        assert [(r.topic, r.partition, r.key) for r in records] == [
+            ("x.llm.usage", 1, None),
+            ("x.llm.usage", 2, None),
+        ]
+        assert bench.outbox.kinds == ["started", "started"]
+        entries = unpack_started(records[0].value or b"")
+        assert [(e.source, e.offset, e.attempt) for e in entries] == [(0, 10, 1), (0, 11, 3)]
+        assert {(e.request_hash, e.body_hash) for e in entries} == {(11, 12)}
+        bench.outbox.ack_all()
+        assert await asyncio.gather(*tasks) == [True, True, True]
+
+    run(test())
+
+
+def test_acknowledgements_that_come_together_wake_the_loop_once():
+    async def test() -> None:
+        bench = Bench()
+        loop = asyncio.get_running_loop()
+        woken: list[object] = []
+        wake = loop.call_soon_threadsafe
+        tasks = [bench.start(live(bench.ownership, number), 10) for number in (1, 2, 3)]
+        await bench.sent()
+        loop.call_soon_threadsafe = lambda *args, **kwargs: (woken.append(args), wake(*args, **kwargs))[1]  # type: ignore[method-assign,assignment]
+        bench.outbox.ack_all()
+        assert all(await asyncio.gather(*tasks))
+        assert len(woken) == 1
+
+    run(test())
+
+
+def test_an_attempt_may_not_start_when_the_partition_went_while_it_waited():
+    async def test() -> None:
+        bench = Bench()
+        partition = live(bench.ownership)
+        task = bench.start(partition, 10)
+        await bench.sent()
+        bench.ownership.give_up(partition)
+        bench.outbox.ack_all()
+        assert not await task
+
+    run(test())
+
+
+def test_nothing_is_written_for_a_partition_that_is_not_ours():
+    async def test() -> None:
+        bench = Bench()
+        partition = live(bench.ownership)
+        task = bench.start(partition, 10)
+        await asyncio.sleep(0)
+        bench.ownership.give_up(partition)
+        assert not await asyncio.wait_for(task, 1)
+        assert bench.outbox.sent == []
+
+    run(test())
+
+
+def test_a_trailing_ledger_writes_and_does_not_wait():
+    async def test() -> None:
+        bench = Bench("trailing")
+        task = bench.start(live(bench.ownership), 10)
+        assert await asyncio.wait_for(task, 1)
+        await bench.sent()
+        assert bench.outbox.kinds == ["started"]
+        bench.outbox.ack_all()
+        await asyncio.sleep(0)
+
+    run(test())
+
+
+@pytest.mark.parametrize("mode", ["strict", "trailing"])
+def test_a_call_that_was_cancelled_meanwhile_takes_the_acknowledgement_calmly(mode: str):
+    async def test() -> None:
+        bench = Bench(mode)
+        task = bench.start(live(bench.ownership), 10)
+        await bench.sent()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        bench.outbox.ack_all()
+        await asyncio.sleep(0.01)
+
+    run(test())
