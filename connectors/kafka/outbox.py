@@ -8,6 +8,7 @@ the truth in the logs.
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from kafka import KafkaProducer
@@ -82,8 +83,8 @@ class Outbox:
             max_block_ms=60_000,
             retry_backoff_ms=20,
         )
-        for topic in topics:
-            self._producer.partitions_for(topic)
+        with ThreadPoolExecutor(len(topics)) as pool:  # one after the other, each would take a back-off
+            list(pool.map(self._producer.partitions_for, topics))
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has; 0 where it isn't there. Waits for the broker."""
