@@ -224,8 +224,19 @@ class Recovery:
             return True
         topic, number, offset = parse_source(headers["source"].decode())
         if topic == SOURCES[scan.source].name and scan.take_response(offset, record.offset):
-            self._write_again(reader, record, unpack_seal(headers["seal"]), (scan.source, number, offset))
+            seal, place = unpack_seal(headers["seal"]), (scan.source, number, offset)
+            self._remember(reader.partitions[record.partition], record, seal, offset)
+            self._write_again(reader, record, seal, place)
         return False
+
+    def _remember(self, partition: Partition, record: Any, seal: Seal, offset: int) -> None:
+        """What the missing `settled` entry would have told the window: or repeats would wait for ever."""
+        if seal.request_hash:
+            ask = Ask(partition.place, partition.epoch, seal.request_hash, seal.body_hash, offset)
+            if seal.remembered:
+                self._ownership.window.learn(ask, record.offset, record.timestamp / 1000)
+            else:
+                self._ownership.window.settle(ask, NO_OFFSET, keep=False)
 
     def _write_again(self, reader: _Reader, record: Any, seal: Seal, place: tuple[int, int, int]) -> None:
         """The ledger and the copy of a response whose `settled` entry is missing."""
@@ -236,7 +247,3 @@ class Recovery:
             return
         reader.rewritten += 1
         self._settling.write_again(Written(response, seal, *place, record.offset))
-        if seal.remembered and seal.request_hash:
-            partition = reader.partitions[record.partition]
-            ask = Ask(partition.place, partition.epoch, seal.request_hash, seal.body_hash, place[2])
-            self._ownership.window.learn(ask, record.offset, record.timestamp / 1000)
