@@ -169,5 +169,15 @@ def _gate_socket(transport: Any, allowed: Callable[[], bool]) -> Callable[[], tu
 
 
 def _may_produce(frame: Any) -> bool:
-    """Whether a frame is a produce request (4 bytes of length, then the API's key) or the rest of one."""
-    return isinstance(frame, memoryview) or bytes(frame[4:6]) == _PRODUCE
+    """Whether a frame holds a produce request, or is the rest of one that was cut.
+
+    A frame is one or more requests, each 4 bytes of length, then the API's key.
+    """
+    if isinstance(frame, memoryview):
+        return True
+    at = 0
+    while at < len(frame):
+        if bytes(frame[at + 4 : at + 6]) == _PRODUCE:
+            return True
+        at += 4 + int.from_bytes(frame[at : at + 4])
+    return False
