@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kafka.partitioner.default import murmur2
 
 from flows.ports import Answers, Counter, Door
-from flows.stages.admit import AdmitPolicy, admit, deadline_ms
+from flows.stages.admit import AdmitPolicy, admit, deadline_ms, reply_fault
 from flows.stages.batch import batch
 from flows.stages.cache import cache
 from flows.stages.catalogue import Catalogue
@@ -108,6 +108,8 @@ class BoundSteps:
         arrival, earlier = self._ports.door.arrive(job.record, job.identity)
         if arrival in (Arrival.HELD, Arrival.GONE):
             return None
+        if arrival is not Arrival.GO:
+            self._strip_address(job, topics)
         if arrival is Arrival.REPEAT:
             return Ended(job.record, job, repeat=True, repeat_of=earlier)
         if arrival is Arrival.CANCELLED:
@@ -118,6 +120,11 @@ class BoundSteps:
             return Ended(job.record, job, failed=failed, conflict=True)
         result = admit(job, self._admit, topics, now_ms)
         return _end(job, result) if isinstance(result, Failed) else result
+
+    def _strip_address(self, job: Job, topics: Mapping[str, int]) -> None:
+        """What ends before `admit` has checked its reply address gets no copy at a wrong one."""
+        if reply_fault(job.request, self._admit.reply_prefixes, topics) is not None:
+            job.request = job.request.model_copy(update={"reply_topic": None, "reply_partition": None})
 
     def count(self, items: list[Work]) -> list[Work]:
         """Count all jobs of the batch at once."""
