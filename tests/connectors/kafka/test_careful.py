@@ -1,7 +1,6 @@
 """Careful feeding: never past a commit, suspects one at a time over the worker; then workers that crash."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -241,7 +240,7 @@ class Crashing:
     def __init__(self, poison: set[tuple[int, int]], choices: list[int], early: bool) -> None:
         self.poison, self.early = poison, early
         self.choices = iter(choices)
-        self.ends = {number: 12 for number in range(3)}
+        self.ends = dict.fromkeys(range(3), 12)
         self.marks = {number: Mark(0, NOTE, RELEASED) for number in self.ends}
         self.answered: dict[int, set[int]] = {number: set() for number in self.ends}
         self.dead: set[tuple[int, int]] = set()

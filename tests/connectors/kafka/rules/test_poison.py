@@ -12,6 +12,7 @@ from connectors.kafka.rules.marks import NOBODY, RELEASED, Mark, Note, read_mark
 from connectors.kafka.rules.poison import Poison
 
 NOTE = Note(3, 4)
+FRESH = Mark(0, NOTE, RELEASED)
 
 
 def taken(crashes: int = 0, fed: int = 0, suspect: int = NOBODY, offset: int = 10) -> Poison:
@@ -133,7 +134,7 @@ class Partition:
     choices: Iterator[int]
     early: bool
     """Whether calls may end, and commits be made, before the second crash."""
-    mark: Mark = Mark(0, NOTE, RELEASED)
+    mark: Mark = FRESH
     answered: set[int] = field(default_factory=set[int])
     dead: set[int] = field(default_factory=set[int])
     stops: Counter[int] = field(default_factory=Counter[int])

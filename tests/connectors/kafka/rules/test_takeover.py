@@ -1,4 +1,4 @@
-"""Takeover: the scan bare, then workers that are killed at any point, against a world that knows the truth."""
+"""Takeover: the scan bare, then workers killed at any point, against a world that knows the truth."""
 
 import pytest
 from hypothesis import Phase as HypothesisPhase

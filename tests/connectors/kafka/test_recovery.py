@@ -1,0 +1,259 @@
+"""Takeover over logs that a stand-in consumer reads: fences, what is owed, and what the window learns."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kafka.structs import OffsetAndTimestamp, TopicPartition
+
+from connectors.kafka import recovery as module
+from connectors.kafka.partitions import Partition, State
+from connectors.kafka.recovery import Recovery
+from connectors.kafka.rules.marks import Mark, Note
+from connectors.kafka.rules.poison import Poison
+from connectors.kafka.settling import Settling
+from schemas.arrivals import Arrival
+from schemas.packed import REMEMBERED, Seal, Settled, Started, pack_seal, pack_settled, pack_started
+from schemas.records import Headers, Outgoing
+from schemas.responses import Latency, Response
+from tests.connectors.kafka.owning import CLUSTER, DELIVERY, FakeOutbox, owned, record, who
+
+RESPONSES, USAGE = "x.llm.responses", "x.llm.usage"
+EVENT = Response(
+    request_id="r", tenant="t", latency=Latency(queue_ms=1, routing_ms=1, provider_ms=1, total_ms=1)
+)
+WINDOW_MS = 600_000
+NOW_MS = 1_000_000
+
+
+class FakeConsumer:
+    """Reads lists of records as a consumer without a group does, a few at a time."""
+
+    logs: dict[str, list[Any]]
+    since: int | None = None
+
+    def __init__(self, **_: Any) -> None:
+        self.at: dict[TopicPartition, int] = {}
+        self.closed = False
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        self.at = dict.fromkeys(places, -1)
+
+    def offsets_for_times(self, places: dict[TopicPartition, int]) -> dict[TopicPartition, Any]:
+        found = None if self.since is None else OffsetAndTimestamp(self.since, 0, -1)
+        return dict.fromkeys(places, found)
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self.at[place] = offset
+
+    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
+        assert timeout_ms > 0
+        batch: dict[TopicPartition, list[Any]] = {}
+        for place, at in list(self.at.items()):
+            batch[place] = self.logs[place.topic][at : at + 2]
+            self.at[place] += 2
+        return batch
+
+    def pause(self, place: TopicPartition) -> None:
+        del self.at[place]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class LogOutbox(FakeOutbox):
+    """An outbox whose records lie on the logs at once."""
+
+    def __init__(self, logs: dict[str, list[Any]]) -> None:
+        super().__init__()
+        self.logs = logs
+        self.takes = True
+
+    def send(self, record: Outgoing, *args: Any) -> None:
+        super().send(record, *args)
+        append(self.logs, record.topic, record.value, record.headers, record.key)
+
+    def settled(self, _: float) -> bool:
+        return self.takes
+
+
+def append(
+    logs: dict[str, list[Any]], topic: str, value: bytes | None, headers: Headers, key: bytes | None = None
+) -> None:
+    log = logs[topic]
+    log.append(
+        SimpleNamespace(
+            topic=topic,
+            partition=3,
+            offset=len(log),
+            key=key,
+            value=value,
+            headers=list(headers),
+            timestamp=NOW_MS,
+        )
+    )
+
+
+class Bench:
+    """A partition to be taken over, and its logs."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.logs: dict[str, list[Any]] = {RESPONSES: [], USAGE: []}
+        self.outbox = LogOutbox(self.logs)
+        self.ownership = owned()
+        self.failures: list[str] = []
+        settling = Settling(CLUSTER, self.ownership, self.outbox, lambda *_: None)  # type: ignore[arg-type]
+        self.recovery = Recovery(
+            CLUSTER, DELIVERY, self.ownership, self.outbox, settling, self.failures.append  # type: ignore[arg-type]
+        )
+        self.consumer: type[FakeConsumer] = type("Consumer", (FakeConsumer,), {"logs": self.logs})
+        patch.setattr(module, "KafkaConsumer", self.consumer)
+
+    def take_over(self, mark: Mark = Mark(10, Note(0, 0))) -> Partition:
+        partition = self.ownership.adopt(0, 3, mark, Poison.takeover(mark))
+        self.recovery._guarded([(partition, mark)])
+        return partition
+
+    def started(self, *entries: tuple[int, int], request_hash: int = 5) -> None:
+        packed = pack_started(Started(0, attempt, 1, offset, request_hash, 1) for offset, attempt in entries)
+        append(self.logs, USAGE, packed, (("kind", b"started"),))
+
+    def settled(self, offset: int, flags: int, response: int) -> None:
+        entry = Settled(0, flags, offset, 5, 1, response)
+        append(self.logs, USAGE, pack_settled([entry]), (("kind", b"settled"),))
+
+    def response(self, offset: int, seal: Seal, value: bytes = EVENT.to_bytes(), topic: str = "llm.requests") -> None:
+        headers = (("source", f"{topic}/3/{offset}".encode()), ("seal", pack_seal(seal)))
+        append(self.logs, RESPONSES, value, headers, b"r")
+
+    def arrive(self, partition: Partition, offset: int) -> tuple[Arrival, int]:
+        partition.marks.read([offset], offset)
+        return self.ownership.arrive(record(partition, offset, at_ms=NOW_MS), who("r", 5))
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(monkeypatch)
+
+
+def test_an_empty_log_leaves_the_partition_live_at_its_mark(bench: Bench):
+    partition = bench.take_over()
+
+    assert bench.recovery.take_done() == [partition]
+    assert bench.recovery.take_done() == []
+    assert (partition.state, partition.marks.next, partition.marks.ends) == (State.LIVE, 10, Note(1, 1))
+    assert bench.failures == []
+
+
+def test_the_scan_ends_at_its_own_fence_and_not_at_another(bench: Bench):
+    for topic in (RESPONSES, USAGE):
+        append(bench.logs, topic, None, (("kind", b"fence"), ("nonce", b"theirs")))
+    bench.started((10, 2))
+    partition = bench.take_over()
+
+    assert partition.attempts == {10: 2}
+    assert partition.marks.high == 11
+    assert bench.ownership.counters["unknown_outcomes"] == 1
+    fence = bench.logs[USAGE][-1]
+    assert (fence.key, fence.value, dict(fence.headers)["kind"]) == (None, None, b"fence")
+
+
+def test_an_answer_without_its_settled_entry_is_settled_again_and_remembered(bench: Bench):
+    bench.started((10, 1))
+    bench.response(10, Seal(5, 1, True))
+    partition = bench.take_over()
+
+    assert partition.marks.answered == {10}
+    assert bench.outbox.kinds == ["fence", "fence", "settled"]
+    assert bench.arrive(partition, 11) == (Arrival.REPEAT, 0)
+
+
+def test_a_failure_that_is_not_remembered_does_not_make_its_retry_wait_for_ever(bench: Bench):
+    bench.started((10, 1))
+    bench.response(10, Seal(5, 1, False))
+    partition = bench.take_over()
+
+    assert bench.arrive(partition, 11) == (Arrival.GO, (1 << 64) - 1)
+
+
+def test_an_answer_that_cannot_be_read_is_skipped_all_the_same_and_its_repeat_known(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+):
+    bench.started((10, 1))
+    bench.response(10, Seal(5, 1, True), b"{}")
+    partition = bench.take_over()
+
+    assert "can't be read" in caplog.text
+    assert partition.marks.answered == {10}
+    assert bench.arrive(partition, 11)[0] is Arrival.REPEAT
+
+
+def test_settled_entries_fill_the_window_and_owe_nothing(bench: Bench):
+    bench.started((10, 1))
+    bench.response(10, Seal(5, 1, True))
+    bench.settled(10, REMEMBERED, 0)
+    partition = bench.take_over()
+
+    assert bench.outbox.kinds == ["fence", "fence"]
+    assert bench.arrive(partition, 11) == (Arrival.REPEAT, 0)
+
+
+def test_a_settled_entry_that_is_not_remembered_empties_the_window(bench: Bench):
+    bench.started((10, 1))
+    bench.settled(10, 0, 0)
+    partition = bench.take_over()
+
+    assert bench.arrive(partition, 11)[0] is Arrival.GO
+
+
+def test_requests_without_an_id_of_their_own_stay_out_of_the_window(bench: Bench):
+    bench.started((10, 1), request_hash=0)
+    bench.response(10, Seal(0, 0, True))
+    append(bench.logs, USAGE, pack_settled([Settled(0, 1, 9, 0, 0, 0)]), (("kind", b"settled"),))
+    bench.take_over()
+
+    assert len(bench.ownership.window) == 0
+
+
+def test_other_records_of_the_logs_are_passed_over(bench: Bench, caplog: pytest.LogCaptureFixture):
+    append(bench.logs, USAGE, b"{}", (("kind", b"finished"),), b"r")
+    append(bench.logs, USAGE, b"\x09", (("kind", b"started"),))
+    append(bench.logs, USAGE, b"{}", (("kind", b"odd"),))
+    bench.response(10, Seal(5, 1, True), topic="llm.waiting")
+    partition = bench.take_over()
+
+    assert "usage 3/1 is skipped" in caplog.text
+    assert partition.marks.answered == set()
+    assert bench.failures == []
+
+
+def test_the_usage_log_is_read_from_the_window_or_the_note_whichever_is_earlier(bench: Bench):
+    bench.started((10, 1))
+    bench.started((11, 1))
+    bench.consumer.since = 1
+    assert bench.take_over(Mark(10, Note(0, 9))).attempts == {11: 1}
+    bench.consumer.since = 9
+    assert bench.take_over(Mark(10, Note(0, 0))).attempts == {10: 1, 11: 1}
+
+
+def test_a_partition_that_went_during_its_scan_is_not_handed_out(bench: Bench):
+    mark = Mark(10, Note(0, 0))
+    partition = bench.ownership.adopt(0, 3, mark, Poison.takeover(mark))
+    bench.ownership.drain(partition)
+    bench.recovery._guarded([(partition, mark)])
+
+    assert bench.recovery.take_done() == []
+
+
+def test_derived_records_that_are_not_acknowledged_end_the_worker(bench: Bench):
+    bench.outbox.takes = False
+    bench.take_over()
+
+    assert "not acknowledged" in bench.failures[0]
+    assert bench.recovery.take_done() == []
+
+
+def test_nothing_to_take_over_starts_nothing(bench: Bench):
+    bench.recovery.begin([])
+
+    assert bench.outbox.sent == []
