@@ -3,25 +3,26 @@
 - The lease hangs on the coordinator's heartbeat.
 - The producer's client is gated by the lease, down to the line above the socket.
 - Late release: the follow-up join of a cooperative move is put off until the revoked partitions are drained,
-  and any other join waits for that drain too, so that nobody owns a partition that is still written to.
+  and any other join still claims them as owned, so that nobody gets a partition that is still written to.
 - A join in flight is not forgotten (a bug of 3.0.12: `need_rejoin` drops it when its cause goes away).
 
 `missing_parts()` names what a later version lacks; a test asks it.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from kafka import KafkaConsumer
 from kafka import errors as foreign
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.base import BaseCoordinator
-from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.coordinator.heartbeat import Heartbeat
 from kafka.future import Future
 from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+from kafka.structs import TopicPartition
 
 from connectors.kafka.rules.lease import Lease
 
@@ -30,21 +31,32 @@ _PARTS: tuple[tuple[type, str], ...] = (
     (BaseCoordinator, "request_rejoin"),
     (BaseCoordinator, "need_rejoin"),
     (BaseCoordinator, "rejoining"),
+    (BaseCoordinator, "heartbeat"),
+    (BaseCoordinator, "_client"),
+    (KafkaConsumer, "_coordinator"),
     (BaseCoordinator, "join_group_async"),
-    (ConsumerCoordinator, "_on_join_prepare_async"),
     (Heartbeat, "sent_heartbeat"),
     (Heartbeat, "received_heartbeat"),
     (Heartbeat, "reset_timeouts"),
     (KafkaConnectionManager, "_build_transport"),
     (KafkaTCPTransport, "_sock_send"),
     (KafkaSSLTransport, "_sock_send"),
+    (KafkaTCPTransport, "_write_buffer"),
+    (KafkaNetClient, "_manager"),
+    (KafkaNetClient, "_net"),
     (KafkaNetClient, "connection_delay"),
 )
 
 
 def missing_parts() -> list[str]:
     """Private parts that this version of kafka-python lacks; empty for the pinned one."""
-    return [f"{owner.__name__}.{name}" for owner, name in _PARTS if not hasattr(owner, name)]
+    return [f"{owner.__name__}.{name}" for owner, name in _PARTS if not _has(owner, name)]
+
+
+def _has(owner: type, name: str) -> bool:
+    """Whether a class has an attribute, or names it in its constructor."""
+    constructor: Any = owner.__init__
+    return hasattr(owner, name) or name in constructor.__code__.co_names
 
 
 def boot_s() -> float:
@@ -83,7 +95,6 @@ class Membership:
         Args:
             consumer: The group's consumer; no poll was made yet.
             lease: Kept up to date from now on.
-            before_join: Awaited on the consumer's I/O thread before every join; heartbeats go on meanwhile.
         """
         coordinator = cast(Any, consumer)._coordinator
         self._coordinator = coordinator
@@ -94,13 +105,6 @@ class Membership:
         coordinator.request_rejoin = self._request_rejoin
         need: Callable[[], bool] = coordinator.need_rejoin
         coordinator.need_rejoin = lambda: coordinator.rejoining or need()
-        prepare = coordinator._on_join_prepare_async
-
-        async def prepared(*args: Any, **kwargs: Any) -> Any:
-            await before_join()
-            return await prepare(*args, **kwargs)
-
-        coordinator._on_join_prepare_async = prepared
 
     def put_off_rejoin(self) -> None:
         """Swallow the follow-up join of the cooperative move that is going on; `rejoin` makes up for it."""
@@ -110,15 +114,30 @@ class Membership:
         """Ask for the join that was put off."""
         self._rejoin()
 
-    async def pause(self, seconds: float) -> None:
-        """Sleep on the consumer's I/O thread, which goes on serving heartbeats."""
-        await self._coordinator._client._net.sleep(seconds)
-
     def _request_rejoin(self) -> None:
         if self._swallow:
             self._swallow = False
             return
         self._rejoin()
+
+
+def claiming_assignor(draining: Callable[[], Iterable[TopicPartition]]) -> type[CooperativeStickyAssignor]:
+    """The cooperative assignor of a member that also claims what it is still draining."""
+
+    class ClaimingAssignor(CooperativeStickyAssignor):
+        """The assignor."""
+
+        def metadata(self, topics: Any) -> Any:
+            kept = self.member_assignment
+            claimed = list(kept or [])
+            claimed += [place for place in draining() if place not in claimed]
+            self.member_assignment = claimed or kept
+            try:
+                return super().metadata(topics)
+            finally:
+                self.member_assignment = kept
+
+    return ClaimingAssignor
 
 
 def gated_client(allowed: Callable[[], bool]) -> type[KafkaNetClient]:
