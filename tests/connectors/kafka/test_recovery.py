@@ -104,7 +104,12 @@ class Bench:
         self.failures: list[str] = []
         settling = Settling(CLUSTER, self.ownership, self.outbox, lambda *_: None)  # type: ignore[arg-type]
         self.recovery = Recovery(
-            CLUSTER, DELIVERY, self.ownership, self.outbox, settling, self.failures.append  # type: ignore[arg-type]
+            CLUSTER,
+            DELIVERY,
+            self.ownership,
+            self.outbox,
+            settling,
+            self.failures.append,  # type: ignore[arg-type]
         )
         self.consumer: type[FakeConsumer] = type("Consumer", (FakeConsumer,), {"logs": self.logs})
         patch.setattr(module, "KafkaConsumer", self.consumer)
@@ -122,7 +127,9 @@ class Bench:
         entry = Settled(0, flags, offset, 5, 1, response)
         append(self.logs, USAGE, pack_settled([entry]), (("kind", b"settled"),))
 
-    def response(self, offset: int, seal: Seal, value: bytes = EVENT.to_bytes(), topic: str = "llm.requests") -> None:
+    def response(
+        self, offset: int, seal: Seal, value: bytes = EVENT.to_bytes(), topic: str = "llm.requests"
+    ) -> None:
         headers = (("source", f"{topic}/3/{offset}".encode()), ("seal", pack_seal(seal)))
         append(self.logs, RESPONSES, value, headers, b"r")
 
