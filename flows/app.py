@@ -58,7 +58,9 @@ ANSWERS = 3
 """How often in a row the broker must have answered by then."""
 CLOSE_S = 5.0
 """Longest wait for the last records at the end."""
-WRITTEN = (RESPONSES, USAGE, CHUNKS, DEAD_LETTERS, REQUESTS, METRICS)
+LOSABLE = (CHUNKS, METRICS)
+"""Topics that a worker writes without minding a loss."""
+WRITTEN = (RESPONSES, USAGE, DEAD_LETTERS, REQUESTS)
 """Topics that a worker writes: their metadata is fetched before the first send."""
 SWITCH_S = 0.0005
 """How long a thread keeps the interpreter from the others."""
@@ -80,7 +82,7 @@ class Worker:
         self._name = delivery.instance_id or f"{socket.gethostname()}-{os.getpid()}"
         self._ownership = Ownership(delivery, self._allowed)
         self._outbox = Outbox(cluster, delivery, self._may_write, fatal)
-        self._settling = Settling(cluster, self._ownership, self._outbox, Copies(cluster).fetch)
+        self._settling = Settling(cluster, self._ownership, self._outbox, Copies(cluster, fatal).fetch)
         recovery = Recovery(cluster, delivery, self._ownership, self._outbox, self._settling, fatal)
         parts = FeederParts(self._ownership, self._outbox, recovery, self._settling, self._lease)
         self._feeder = Feeder(cluster, delivery, parts, fatal)
@@ -133,7 +135,9 @@ class Worker:
     def start(self) -> None:
         """Connect: cancels first, then the group."""
         cluster = self._settings.cluster
-        self._outbox.open([cluster.topic(topic.name) for topic in WRITTEN])
+        self._outbox.open(
+            [cluster.topic(topic.name) for topic in WRITTEN], [cluster.topic(topic.name) for topic in LOSABLE]
+        )
         self._calls.open(fatal)
         self._control.start(self._calls.cancel, fatal)
         self._publisher.start()

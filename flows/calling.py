@@ -27,6 +27,7 @@ from schemas.responses import Attempt
 _log = logging.getLogger(__name__)
 
 STAGE = "call"
+CANCELLED = "the tenant cancelled the request"
 HOLD_S = 0.05
 """Between two looks at the lease while it is out."""
 
@@ -112,14 +113,19 @@ class Calls:
             key = (job.request.tenant, job.request_id)
             tasks = self.active.setdefault(key, set())
             tasks.add(task)
-            task.add_done_callback(lambda task, key=key: self._forget(key, task))
+            task.add_done_callback(lambda task, job=job: self._ended(job, task, done))
+            if self._ports.door.cancelled(job.record, job.identity):
+                task.cancel()
 
-    def _forget(self, key: tuple[str, str], task: "asyncio.Task[None]") -> None:
+    def _ended(self, job: Job, task: "asyncio.Task[None]", done: Done) -> None:
+        key = (job.request.tenant, job.request_id)
         tasks = self.active[key]
         tasks.discard(task)
         if not tasks:
             del self.active[key]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():  # before its first step: the coroutine never saw it
+            done(Ended(job.record, job, failed=Failed(Code.CANCELLED, CANCELLED, STAGE)))
+        elif (error := task.exception()) is not None:
             raise error  # a bug: the loop's exception handler ends the process
 
     def _cancel(self, key: tuple[str, str]) -> None:
@@ -131,7 +137,7 @@ class Calls:
         try:
             ended = await drive.run(prepared)
         except asyncio.CancelledError:
-            ended = drive.failed(Code.CANCELLED, "the tenant cancelled the request")
+            ended = drive.failed(Code.CANCELLED, CANCELLED)
         done(ended)
 
 
@@ -232,6 +238,9 @@ class _Drive:
         return answer
 
     def _gate(self) -> bool:
+        deadline_ms = self._job.deadline_ms
+        if deadline_ms is not None and _now_ms() >= deadline_ms:
+            return False
         return self._ports.allowed() and self._ports.door.owns(self._job.record)
 
     def _answered(self, step: Try, answer: Answer) -> Ended:

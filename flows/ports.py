@@ -79,6 +79,10 @@ class Door(Protocol):
         """Whether the record is still this worker's to work on."""
         ...
 
+    def cancelled(self, record: Record, identity: Identity) -> bool:
+        """Whether its tenant does not want it any more."""
+        ...
+
     def passed(self, record: Record) -> None:
         """The record went through the synchronous steps."""
         ...

@@ -31,8 +31,8 @@ Fetched = Callable[[Response | None], None]
 class Copies:
     """Reads single responses by offset, on a thread that starts with the first one."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, fatal: Callable[[str], None]) -> None:
+        self._cluster, self._fatal = cluster, fatal
         self._topic = cluster.topic(RESPONSES.name)
         self._queue: queue.Queue[tuple[Outcome, Fetched]] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
@@ -57,7 +57,11 @@ class Copies:
             except (foreign.KafkaError, ValidationError) as error:
                 _log.warning("the response to copy for %s can't be had: %r", outcome.record.place, error)
                 response = None
-            fetched(response)
+            try:
+                fetched(response)
+            except BaseException as error:  # noqa: BLE001  a bug: without this thread repeats would never settle
+                _log.exception("a copy failed")
+                self._fatal(f"a copy failed: {error!r}")
 
     def _read(self, consumer: KafkaConsumer, outcome: Outcome) -> Response | None:
         place = TopicPartition(self._topic, outcome.record.partition)

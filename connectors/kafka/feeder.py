@@ -13,12 +13,12 @@ from typing import Any
 
 from kafka import KafkaConsumer
 from kafka import errors as foreign
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from connectors.kafka.careful import Careful
 from connectors.kafka.clients import client_settings, group_name
 from connectors.kafka.handover import Handover
+from connectors.kafka.membership import claiming_assignor
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
 from connectors.kafka.partitions import Partition, State
@@ -33,6 +33,8 @@ from schemas.topics import SOURCES
 _log = logging.getLogger(__name__)
 
 POLL_MS = 50
+RPC_MS = 10_000
+"""Longest wait for a mark at a takeover; a worker that can't read it starts anew."""
 SMALL_POLL = 64
 """A poll with fewer records than this is followed by the feed pause."""
 MANY = 2000
@@ -93,7 +95,7 @@ class Feeder:
             **client_settings(self._cluster),
             group_id=group_name(self._cluster),
             group_instance_id=delivery.instance_id,
-            partition_assignment_strategy=[CooperativeStickyAssignor],
+            partition_assignment_strategy=[claiming_assignor(self._draining)],
             session_timeout_ms=millis(delivery.session),
             heartbeat_interval_ms=millis(delivery.heartbeat),
             max_poll_interval_ms=millis(delivery.drain) + 30_000,
@@ -104,6 +106,11 @@ class Feeder:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
+
+    def _draining(self) -> list[TopicPartition]:
+        return [
+            self._place(p) for p in list(self._ownership.partitions.values()) if p.state is State.DRAINING
+        ]
 
     def start(self) -> None:
         """Connect, and begin on a thread of its own."""
@@ -152,7 +159,7 @@ class Feeder:
                 continue
             count += len(records)
             taken = [partition.record(r) for r in records if r.value is not None]
-            if partition.poison.crashes:
+            if partition.poison.crashes or partition.backlog:
                 partition.backlog.extend(taken)
             else:
                 self._ownership.put(partition, taken, records[-1].offset)
@@ -163,7 +170,7 @@ class Feeder:
     def _take_over(self) -> None:
         """New partitions: read their marks, count the crash, and only then let recovery scan the logs."""
         fresh = self._handover.take_fresh()
-        if fresh:
+        if fresh and not self._ownership.stopping:
             marks = [self._read_mark(number) for number in fresh]
             adopted = [self._adopt(number, mark) for number, mark in zip(fresh, marks, strict=True)]
             self._uncounted += zip(adopted, marks, strict=True)
@@ -179,7 +186,7 @@ class Feeder:
 
     def _read_mark(self, number: int) -> Mark:
         place = TopicPartition(self._topic, number)
-        committed = self.consumer.committed(place, metadata=True)
+        committed = self.consumer.committed(place, metadata=True, timeout_ms=RPC_MS)
         begin = self.consumer.beginning_offsets([place])[place]
         if committed is None:
             return Mark(begin, Note(0, 0), RELEASED)
@@ -209,7 +216,7 @@ class Feeder:
         wanted = {
             self._place(p)
             for p in ownership.partitions.values()
-            if whole or p.state is not State.LIVE or p.turns.full or len(p.backlog) > MANY
+            if whole or p.state is not State.LIVE or p.turns.full or p.backlog
         }
         assigned = self.consumer.assignment()
         self._paused &= assigned

@@ -1,8 +1,9 @@
 """Partitions come and go: cooperative rebalances with late release, and the way out of the group.
 
 A revoked partition is fed no more while the others go on; the follow-up join waits until its calls are done
-or the drain bound is over. At the bound: stop handing over, wait for the acknowledgement of what was handed
-over, commit, give up, join. If the acknowledgements don't come, the process exits instead of releasing.
+or the drain bound is over. A join for another reason goes at once, and still claims it as owned. At the
+bound: stop handing over, wait for the acknowledgement of what was handed over, commit, give up, join. If the
+acknowledgements don't come, the process exits instead of releasing.
 """
 
 import threading
@@ -46,25 +47,30 @@ class Handover(ConsumerRebalanceListener):
         self._paused: list[TopicPartition] = []
         self._draining: list[Partition] = []
         self._until = 0.0
-        self.membership = Membership(consumer, lease, self._before_join)
+        self._again: set[int] = set()
+        self.membership = Membership(consumer, lease)
 
     # --- the listener, on the consumer's thread
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """New partitions: paused until they are scanned."""
-        if assigned:
-            self._consumer.pause(*assigned)
-            with self._lock:
-                self._fresh += sorted(place.partition for place in assigned)
-                self._paused += assigned
+        """New partitions: paused until they are scanned; one that still drains is taken over after that."""
+        if not assigned:
+            return
+        self._consumer.pause(*assigned)
+        numbers = {place.partition for place in assigned}
+        self._again |= numbers & {partition.number for partition in self._draining}
+        with self._lock:
+            self._fresh += sorted(numbers - self._again)
+            self._paused += assigned
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Partitions that must go: drained first, released later."""
         numbers = {place.partition for place in revoked}
+        self._again -= numbers
         with self._lock:
             self._fresh = [number for number in self._fresh if number not in numbers]
         mine = [p for p in list(self._ownership.partitions.values()) if p.number in numbers]
-        if not mine or self._ownership.stopping:
+        if not mine:
             return
         self._start_drain(mine)
         self.membership.put_off_rejoin()
@@ -72,27 +78,6 @@ class Handover(ConsumerRebalanceListener):
     def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
         """The group has thrown this worker out: what it holds must not be written."""
         self._fatal(f"thrown out of the group, {len(lost)} partitions lost")
-
-    async def _before_join(self) -> None:
-        """Any join waits for a drain that is going on, for the join would give those partitions away."""
-        while self._draining and not self._drained():
-            await self.membership.pause(0.01)
-        draining, self._draining = self._draining, []
-        if not draining:
-            return
-        for partition in self._unfinished(draining):
-            partition.sealed = True
-        await self._acknowledged()
-        for partition in draining:
-            self._ownership.give_up(partition)
-
-    async def _acknowledged(self) -> None:
-        """Wait until all that was handed to the producer is acknowledged, or exit."""
-        end = time.monotonic() + ACK_S
-        while self._outbox.busy or self._ownership.handing_over:
-            if time.monotonic() > end:
-                self._fatal("records of partitions that must be released are not acknowledged")
-            await self.membership.pause(0.01)
 
     # --- the feeder's side
 
@@ -115,10 +100,14 @@ class Handover(ConsumerRebalanceListener):
 
     def finish_if_drained(self, commit: Commit) -> None:
         """Release revoked partitions whose calls are done, or whose time is over, and join."""
-        if self._draining and self._drained():
-            draining = self._draining
-            self.release(draining, commit)
-            self._draining = []
+        if not self._draining or not self._drained():
+            return
+        released, self._draining = self._draining, []
+        self.release(released, commit)
+        again, self._again = self._again, set()
+        with self._lock:
+            self._fresh += sorted(again)
+        if len(again) < len(released):
             self.membership.rejoin()
 
     def release(self, partitions: list[Partition], commit: Commit) -> None:

@@ -87,9 +87,7 @@ class LeasedHeartbeat(Heartbeat):
 class Membership:
     """A consumer's membership in its group: the lease, late release, and the join that isn't forgotten."""
 
-    def __init__(
-        self, consumer: KafkaConsumer, lease: Lease, before_join: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, consumer: KafkaConsumer, lease: Lease) -> None:
         """Hook into the consumer; before `subscribe`.
 
         Args:

@@ -5,6 +5,8 @@ can't be written after `PATIENCE` ends the process: what it held was not acknowl
 the truth in the logs.
 """
 
+import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -21,8 +23,14 @@ from schemas.cluster import Cluster, Delivery
 from schemas.records import Outgoing
 from schemas.topics import MAX_RECORD_BYTES
 
+_log = logging.getLogger(__name__)
+
 PATIENCE_MS = 3_600_000
 """How long a record may wait for a broker; the outbox is bounded, so waiting costs nothing but time."""
+SIDE_PATIENCE_MS = 30_000
+"""The same for records that may be lost."""
+PARTITION_TRIES = 5
+"""How often a topic's metadata is asked for."""
 BATCH_BYTES = 256 * 1024
 OVERHEAD_BYTES = 120
 """What a record weighs besides its value, roughly."""
@@ -44,8 +52,82 @@ class _Keys(Serializer):
         return None if data is _NO_KEY else data
 
 
+class _Lane:
+    """One producer, and what it has not had acknowledged, in the order it was handed over."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[int, None] = {}
+        self._next = 0
+        self.bytes = 0
+        self.producer: Any = None
+
+    def send(self, record: Outgoing, acked: Acked | None, failed: Lost) -> None:
+        """Hand a record over.
+
+        Raises:
+            KafkaError: When the topic isn't known or the record is too large.
+            ValueError: When there is no such partition.
+        """
+        topic, value, partition, key, headers = record
+        size = OVERHEAD_BYTES + (len(value) if value else 0)
+        if value is None and key is None:
+            key = cast(bytes, _NO_KEY)
+        with self._lock:
+            number = self._next
+            self._next += 1
+            self._open[number] = None
+            self.bytes += size
+        try:
+            future = self.producer.send(
+                topic, value=value, key=key, headers=list(headers), partition=partition
+            )
+        except (foreign.KafkaError, ValueError):
+            self._done(number, size)
+            raise
+
+        def arrived(metadata: Any) -> None:
+            self._done(number, size)
+            if acked is not None:
+                acked(metadata.offset)
+
+        def lost(error: Exception) -> None:
+            self._done(number, size)
+            failed(error)
+
+        future.add_callback(arrived)
+        future.add_errback(lost)
+
+    def _done(self, number: int, size: int) -> None:
+        with self._lock:
+            self._open.pop(number, None)
+            self.bytes -= size
+
+    def settled(self, timeout_s: float) -> bool:
+        """Wait until all that has been handed over by now is acknowledged or lost; whether it was in time."""
+        end_s, upto = time.monotonic() + timeout_s, self._next
+        while True:
+            with self._lock:
+                oldest = next(iter(self._open), upto)
+            if oldest >= upto:
+                return True
+            if time.monotonic() > end_s:
+                return False
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        """End the producer; what it still holds was not acknowledged."""
+        if self.producer is not None:
+            with contextlib.suppress(foreign.KafkaError):  # its thread is a daemon
+                self.producer.close(timeout=1)
+
+
 class Outbox:
-    """Hands records to Kafka without waiting for it."""
+    """Hands records to Kafka without waiting for it.
+
+    Two lanes: the main one for records whose loss ends the process, and a side lane for those that may be
+    lost (chunks, copies, metrics), so that a reply topic that is gone stops nothing but itself.
+    """
 
     def __init__(
         self, cluster: Cluster, delivery: Delivery, allowed: Callable[[], bool], fatal: Callable[[str], None]
@@ -60,98 +142,93 @@ class Outbox:
         """
         self._bound = delivery.outbox_bytes
         self._fatal = fatal
-        self._lock = threading.Lock()
-        self._sent = 0
-        self._acked = 0
-        self._bytes = 0
+        self._main, self._side = _Lane(), _Lane()
         self._cluster, self._linger, self._allowed = cluster, delivery.linger, allowed
 
-    def open(self, topics: list[str]) -> None:
+    def open(self, topics: list[str], side_topics: list[str]) -> None:
         """Connect, and fetch the topics' metadata so that no send has to wait for it.
 
         Raises:
             KafkaError: When a topic can't be found.
         """
-        self._producer = KafkaProducer(
-            **client_settings(self._cluster),
+        self._main.producer = self._make(delivery_timeout_ms=PATIENCE_MS, max_block_ms=60_000)
+        self._side.producer = self._make(
+            delivery_timeout_ms=SIDE_PATIENCE_MS, request_timeout_ms=SIDE_PATIENCE_MS // 2, max_block_ms=50
+        )
+        with ThreadPoolExecutor(8) as pool:  # one after the other, each would take a back-off
+            side = pool.map(self.partitions, side_topics)
+            list(pool.map(self._main.producer.partitions_for, topics))
+            list(side)
+
+    def _make(self, **settings: Any) -> KafkaProducer:
+        common: dict[str, Any] = client_settings(self._cluster)
+        common |= settings
+        return KafkaProducer(
+            **common,
             kafka_client=gated_client(self._allowed),
             key_serializer=_Keys(),
             linger_ms=round(self._linger.total_seconds() * 1000),
             batch_size=BATCH_BYTES,
             max_request_size=MAX_RECORD_BYTES + 64 * 1024,
-            delivery_timeout_ms=PATIENCE_MS,
-            max_block_ms=60_000,
             retry_backoff_ms=20,
         )
-        with ThreadPoolExecutor(len(topics)) as pool:  # one after the other, each would take a back-off
-            list(pool.map(self._producer.partitions_for, topics))
 
     def partitions(self, topic: str) -> int:
-        """How many partitions a topic has; 0 where it isn't there. Waits for the broker."""
-        try:
-            return len(self._producer.partitions_for(topic) or ())
-        except foreign.KafkaError:
-            return 0
+        """How many partitions a topic has; 0 where it isn't there. Not for the hot path: asks the broker."""
+        for _ in range(PARTITION_TRIES):
+            try:
+                return len(self._side.producer.partitions_for(topic) or ())
+            except foreign.KafkaError:
+                continue
+        return 0
 
     def send(self, record: Outgoing, acked: Acked | None = None, lost: Lost | None = None) -> None:
         """Hand a record over; returns at once. Without `lost`, its loss ends the process."""
-        topic, value, partition, key, headers = record
-        size = OVERHEAD_BYTES + (len(value) if value else 0)
-        with self._lock:
-            self._sent += 1
-            self._bytes += size
-        if value is None and key is None:
-            key = cast(bytes, _NO_KEY)
-        future = self._producer.send(topic, value=value, key=key, headers=list(headers), partition=partition)
+        if lost is None:
+            try:
+                self._main.send(record, self._guarded(acked), lambda error: self._lost(record, error))
+            except (foreign.KafkaError, ValueError) as error:
+                self._lost(record, error)
+            return
+        try:
+            self._side.send(record, self._guarded(acked), lost)
+        except (foreign.KafkaError, ValueError) as error:
+            lost(error)
 
-        def arrived(metadata: Any) -> None:
-            self._done(size)
-            if acked is not None:
-                acked(metadata.offset)
+    def _lost(self, record: Outgoing, error: Exception) -> None:
+        self._fatal(f"a record for {record.topic} could not be written: {error!r}")
 
-        def failed(error: Exception) -> None:
-            self._done(size)
-            if lost is None:
-                self._fatal(f"a record for {topic} could not be written: {error!r}")
-            else:
-                lost(error)
+    def _guarded(self, acked: Acked | None) -> Acked | None:
+        """A callback whose failure isn't swallowed: kafka-python only logs it."""
+        if acked is None:
+            return None
 
-        future.add_callback(arrived)
-        future.add_errback(failed)
+        def guarded(offset: int) -> None:
+            try:
+                acked(offset)
+            except BaseException as error:  # noqa: BLE001  a bug in a callback: log it once, let the worker restart
+                _log.exception("a callback of the producer failed")
+                self._fatal(f"a callback of the producer failed: {error!r}")
 
-    def _done(self, size: int) -> None:
-        with self._lock:
-            self._acked += 1
-            self._bytes -= size
+        return guarded
 
     @property
     def bytes(self) -> int:
         """Bytes handed over and not acknowledged."""
-        return self._bytes
+        return self._main.bytes + self._side.bytes
 
     @property
     def full(self) -> bool:
         """Whether nothing more should be fed or read from providers for now."""
-        return self._bytes > self._bound
-
-    @property
-    def busy(self) -> bool:
-        """Whether something is handed over and not acknowledged."""
-        return self._acked < self._sent
+        return self.bytes > self._bound
 
     def settled(self, timeout_s: float) -> bool:
-        """Wait until all that was handed over is acknowledged; whether it was within the time."""
-        end, sent = time.monotonic() + timeout_s, self._sent
-        while self._acked < sent:
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.005)
-        return True
+        """Wait until every record handed over by now that may not be lost is acknowledged; whether it was."""
+        return self._main.settled(timeout_s)
 
     def close(self, timeout_s: float) -> None:
-        """Write what is left, within the time, and end the producer."""
-        self.settled(timeout_s)
-        try:
-            self._producer.close(timeout=1)
-        except foreign.KafkaError:
-            return  # its thread is a daemon; what it holds was not acknowledged
+        """Write what is left, within the time, and end the producers."""
+        self._main.settled(timeout_s)
+        self._side.settled(1.0)
+        self._main.close()
+        self._side.close()

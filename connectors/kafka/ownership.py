@@ -152,7 +152,7 @@ class Ownership:
             if partition is None:
                 self._inside.discard(id(record))
                 return Arrival.GONE, NO_OFFSET
-            if self.cancels.hits(identity.tenant, identity.request_id, record.timestamp_ms):
+            if self.cancelled(record, identity):
                 return Arrival.CANCELLED, NO_OFFSET
             if identity.request_hash:
                 seen = self.window.look(_ask(partition, record, identity), record.timestamp_ms / 1000)
@@ -169,6 +169,10 @@ class Ownership:
                 self._hold(partition, record)
                 return Arrival.HELD, NO_OFFSET
             return Arrival.GO, NO_OFFSET
+
+    def cancelled(self, record: Record, identity: Identity) -> bool:
+        """Whether its tenant does not want it any more."""
+        return self.cancels.hits(identity.tenant, identity.request_id, record.timestamp_ms)
 
     def _hold(self, partition: Partition, record: Record) -> None:
         """Give the credit back while the record waits."""

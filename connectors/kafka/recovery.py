@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -45,6 +46,7 @@ class _Reader:
         self.partitions = {p.number: p for p, _ in todo}
         self.records = 0
         self.rewritten = 0
+        self.owed: set[int] = set()
 
 
 Take = Callable[[_Reader, Any], bool]
@@ -96,8 +98,11 @@ class Recovery:
             self._read_responses(consumer, reader)
         finally:
             consumer.close()
-        if not self._outbox.settled(ACK_S):
-            raise TimeoutError("derived records of a takeover are not acknowledged")
+        end_s = time.monotonic() + ACK_S
+        while reader.owed:
+            if time.monotonic() > end_s:
+                raise TimeoutError("derived records of a takeover are not acknowledged")
+            time.sleep(0.005)
         unknown = sum(self._finish(reader, number) for number in reader.scans)
         _log.info(
             "took over %d partitions in %.2f s: %d records read, %d settled again, %d unknown outcomes",
@@ -118,6 +123,7 @@ class Recovery:
             **client_settings(self._cluster),
             group_id=None,
             enable_auto_commit=False,
+            auto_offset_reset="earliest",
             max_partition_fetch_bytes=8 << 20,
             fetch_max_bytes=64 << 20,
             max_poll_records=20_000,
@@ -198,7 +204,8 @@ class Recovery:
         for entry in entries:
             if entry.request_hash:
                 ask = Ask(partition.place, partition.epoch, entry.request_hash, entry.body_hash, entry.offset)
-                self._ownership.window.learn(ask, NO_OFFSET, record.timestamp / 1000)
+                with self._ownership.lock:
+                    self._ownership.window.learn(ask, NO_OFFSET, record.timestamp / 1000)
 
     def _take_settled(self, partition: Partition, scan: Scan, record: Any) -> None:
         entries = unpack_settled(record.value)
@@ -208,10 +215,11 @@ class Recovery:
             if not entry.request_hash:
                 continue
             ask = Ask(partition.place, partition.epoch, entry.request_hash, entry.body_hash, entry.offset)
-            if remembers(entry):
-                window.learn(ask, entry.response_offset, record.timestamp / 1000)
-            else:
-                window.settle(ask, NO_OFFSET, keep=False)
+            with self._ownership.lock:
+                if remembers(entry):
+                    window.learn(ask, entry.response_offset, record.timestamp / 1000)
+                else:
+                    window.settle(ask, NO_OFFSET, keep=False)
 
     def _take_response(self, reader: _Reader, record: Any) -> bool:
         """One record of the responses; whether it is our fence."""
@@ -222,9 +230,15 @@ class Recovery:
                 return False
             scan.response_end = record.offset + 1
             return True
-        topic, number, offset = parse_source(headers["source"].decode())
+        try:
+            topic, number, offset = parse_source(headers["source"].decode())
+            seal = unpack_seal(headers["seal"])
+        except (KeyError, AttributeError, ValueError) as error:
+            where = (record.partition, record.offset)
+            _log.warning("response %d/%d is skipped, it is not Weir's: %r", *where, error)
+            return False
         if topic == SOURCES[scan.source].name and scan.take_response(offset, record.offset):
-            seal, place = unpack_seal(headers["seal"]), (scan.source, number, offset)
+            place = (scan.source, number, offset)
             self._remember(reader.partitions[record.partition], record, seal, offset)
             self._write_again(reader, record, seal, place)
         return False
@@ -233,10 +247,11 @@ class Recovery:
         """What the missing `settled` entry would have told the window: or repeats would wait for ever."""
         if seal.request_hash:
             ask = Ask(partition.place, partition.epoch, seal.request_hash, seal.body_hash, offset)
-            if seal.remembered:
-                self._ownership.window.learn(ask, record.offset, record.timestamp / 1000)
-            else:
-                self._ownership.window.settle(ask, NO_OFFSET, keep=False)
+            with self._ownership.lock:
+                if seal.remembered:
+                    self._ownership.window.learn(ask, record.offset, record.timestamp / 1000)
+                else:
+                    self._ownership.window.settle(ask, NO_OFFSET, keep=False)
 
     def _write_again(self, reader: _Reader, record: Any, seal: Seal, place: tuple[int, int, int]) -> None:
         """The ledger and the copy of a response whose `settled` entry is missing."""
@@ -246,4 +261,6 @@ class Recovery:
             _log.warning("response %d/%d can't be read: %s", record.partition, record.offset, error)
             return
         reader.rewritten += 1
-        self._settling.write_again(Written(response, seal, *place, record.offset))
+        reader.owed.add(record.offset << 16 | record.partition)
+        done = partial(reader.owed.discard, record.offset << 16 | record.partition)
+        self._settling.write_again(Written(response, seal, *place, record.offset), done)

@@ -42,14 +42,15 @@ class Settling:
         self._gathered: list[Outcome] = []
         self._due_s = 0.0
 
-    def write_again(self, written: Written) -> None:
-        """The derived records of a predecessor's response, once more."""
+    def write_again(self, written: Written, done: Callable[[], None]) -> None:
+        """The derived records of a predecessor's response, once more; `done` when they are acknowledged."""
         usage = self._usage
 
         def ledger() -> None:
             for outgoing in derived.finished(written, usage):
                 self._outbox.send(outgoing)
-            self._outbox.send(derived.settled_record(usage, written.partition, [derived.settled(written)]))
+            record = derived.settled_record(usage, written.partition, [derived.settled(written)])
+            self._outbox.send(record, lambda _: done())
 
         self._after_copy(written.response, ledger)
 
@@ -59,7 +60,7 @@ class Settling:
         Nobody waits for the ledger, so few outcomes are gathered for a while; many, or a turn that others
         may wait for, go at once.
         """
-        urgent = self._ownership.stopping
+        urgent = self._ownership.leaving
         with self._lock:
             for outcome in outcomes:
                 if outcome.response is not None and outcome.response_offset == NO_OFFSET:

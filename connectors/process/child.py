@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from connectors.process.spawn import spawn
+from connectors.process.standby import Role, Standby
 
 _MOST_LOG_BYTES = 10 * 1024 * 1024
 
@@ -28,6 +29,8 @@ class Child:
     """Longest wait after SIGTERM before SIGKILL: a worker's drain and 5 s."""
     always: bool = False
     """Whether it is started again even when it ended with exit code 0."""
+    spare: Standby | None = None
+    """Where a process that is ready to be this child is taken from, if there is one."""
     _popen: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -39,7 +42,9 @@ class Child:
         """Start it; it must not be running."""
         if self.output is not None and self.output.is_file() and self._log_bytes() > _MOST_LOG_BYTES:
             self.output.replace(self.output.with_name(self.output.name + ".1"))
-        self._popen = spawn(self.command, env=self.env, output=self.output)
+        log = str(self.output) if self.output is not None else None
+        taken = self.spare.take(Role(self.name, log)) if self.spare is not None else None
+        self._popen = taken or spawn(self.command, env=self.env, output=self.output)
 
     def poll(self) -> int | None:
         """Its exit code (negative: the signal that ended it), or `None` while it runs or never ran."""

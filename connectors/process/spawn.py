@@ -37,23 +37,27 @@ def _forker() -> ThreadPoolExecutor:
 
 
 def spawn(
-    command: Sequence[str], *, env: Mapping[str, str] | None = None, output: Path | None = None
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    output: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start a command as a child that is killed when this process ends, however that happens.
 
     The child has a process group of its own, so that Ctrl-C in a terminal reaches only us. Its output
     is appended to `output`, or goes where ours goes. Its pid is the command's own. A command that
-    doesn't exist shows as exit code 1 of the child.
+    doesn't exist shows as exit code 1 of the child. With `stdin=subprocess.PIPE` we hold the other,
+    unbuffered end of its input.
     """
 
     def fork() -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-I", "-S", "-c", _TRAMPOLINE, str(os.getpid()), *command]
+        start = functools.partial(subprocess.Popen[bytes], argv, env=env, stdin=stdin, bufsize=0, process_group=0)
         if output is None:
-            return subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, process_group=0)
+            return start()
         output.parent.mkdir(parents=True, exist_ok=True)
         with output.open("ab") as file:
-            return subprocess.Popen(
-                argv, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file, process_group=0
-            )
+            return start(stdout=file, stderr=file)
 
     return _forker().submit(fork).result()

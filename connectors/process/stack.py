@@ -1,4 +1,4 @@
-"""All that `weir up` runs: the broker (unless Kafka is elsewhere), the topics, the workers."""
+"""All that `weir up` runs: the broker (unless Kafka is elsewhere), the topics, the workers, one spare."""
 
 import os
 import sys
@@ -13,8 +13,13 @@ from connectors.kafka.errors import KafkaProblem
 from connectors.kafka.topics import TopicReport, ensure_topics
 from connectors.process import state
 from connectors.process.child import Child
-from connectors.process.supervisor import Supervisor
+from connectors.process.standby import Standby
+from connectors.process.supervisor import POLL_S, Supervisor
 from schemas.cluster import Cluster
+
+
+STANDBY = "--standby"
+"""Argument of a worker that waits for its role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class Stack:
         self._ready = False
         self.cluster = options.cluster
         """How to reach Kafka; final after `start`."""
+        self._spare: Standby | None = None
         self._supervisor = Supervisor(say, launch_errors=(OSError, KafkaProblem), changed=self._write_state)
 
     def start(self) -> TopicReport:
@@ -70,6 +76,7 @@ class Stack:
             for difference in report.differences:
                 self._say(f"topic differs, left as it is: {difference}")
             report.require_partitions()
+            self._spare = self._standby() if self._options.workers else None
             for number in range(self._options.workers):
                 self._supervisor.add(self._worker(f"worker-{number}"), layer=1)
         except BaseException:
@@ -80,11 +87,16 @@ class Stack:
         return report
 
     def run(self, stop: threading.Event) -> None:
-        """Supervise until the event is set."""
-        self._supervisor.run(stop)
+        """Supervise, and keep a spare, until the event is set."""
+        while not stop.wait(POLL_S):
+            self._supervisor.step()
+            if self._spare is not None and self._spare.step():
+                self._write_state()
 
     def stop(self, hurry: threading.Event | None = None) -> None:
-        """End workers, then the broker, and forget the state."""
+        """End the spare and the workers, then the broker, and forget the state."""
+        if self._spare is not None:
+            self._spare.close()
         self._supervisor.stop(hurry)
         state.clear(self._options.run_dir)
 
@@ -103,10 +115,18 @@ class Stack:
         return Child(
             name,
             worker_command("--instance-id", name, *self._options.worker_args),
-            env=self._env | {"KAFKA_BOOTSTRAP_SERVERS": ",".join(self.cluster.bootstrap)},
+            env=self._worker_env(),
             output=self._home / "log" / f"{name}.log",
             patience=self._options.drain + timedelta(seconds=5),
+            spare=self._spare,
         )
+
+    def _standby(self) -> Standby:
+        command = worker_command(STANDBY, *self._options.worker_args)
+        return Standby(command, env=self._worker_env(), output=self._home / "log" / "spare.log")
+
+    def _worker_env(self) -> dict[str, str]:
+        return self._env | {"KAFKA_BOOTSTRAP_SERVERS": ",".join(self.cluster.bootstrap)}
 
     def _write_state(self) -> None:
         running = [
@@ -114,6 +134,8 @@ class Stack:
             for ward in self._supervisor.wards
             if ward.pid is not None and ward.poll() is None
         ]
+        if self._spare is not None and self._spare.pid is not None:
+            running.append(state.observe("spare", self._spare.pid))
         current = state.RunState(
             supervisor=state.observe("up", os.getpid()),
             bootstrap=",".join(self.cluster.bootstrap),

@@ -2,7 +2,7 @@
 
 Rules that hold here:
 - A child that ended with exit code 0 was asked to, and is left alone (unless `always`).
-- The n-th failure in a row waits 0.2 s x 2^n, 15 s at most, jittered; 30 s of health forget the past.
+- How long a failed one waits is the rule of `connectors.process.backoff`.
 - Layers stop from the highest down, the children of a layer together: workers before their broker.
 """
 
@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from connectors.process.backoff import Backoff, Failures
 from connectors.process.child import exit_text
 
-POLL_S = 0.1
+POLL_S = 0.02
+"""Between two looks at the children: what a killed worker's partitions wait for first."""
 
 
 class Ward(Protocol):
@@ -63,30 +65,11 @@ class Ward(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait before a child is started again."""
-
-    first: timedelta = timedelta(milliseconds=200)
-    """After the first failure; doubles with each."""
-    most: timedelta = timedelta(seconds=15)
-    """Never longer."""
-    healthy: timedelta = timedelta(seconds=30)
-    """A run of this length forgets the failures before it."""
-    jitter_ratio: float = 0.2
-    """Up to this share is taken off by chance, so that children don't start in step."""
-
-    def delay(self, failures: int, chance: float) -> timedelta:
-        """The wait after that many failures in a row (from 1); `chance` is from 0 to 1."""
-        doubled = self.first * 2 ** min(failures - 1, 30)
-        return min(doubled, self.most) * (1 - self.jitter_ratio * chance)
-
-
 @dataclass(slots=True)
 class _Place:
     ward: Ward
     layer: int
-    failures: int = 0
+    failures: Failures
     started_s: float = 0.0
     due_s: float | None = None
     resting: bool = False
@@ -120,7 +103,7 @@ class Supervisor:
 
     def add(self, ward: Ward, *, layer: int = 0) -> None:
         """Supervise one more; it is started unless it runs already."""
-        place = _Place(ward, layer)
+        place = _Place(ward, layer, Failures(self._backoff))
         self._places.append(place)
         if ward.pid is not None and ward.poll() is None:
             place.started_s = self._clock()
@@ -152,7 +135,7 @@ class Supervisor:
         try:
             place.ward.launch()
         except self._launch_errors as error:
-            self._later(place, f"did not start: {error}")
+            self._later(place, f"did not start: {error}", 0)
         else:
             place.started_s = self._clock()
             self._say(f"{place.ward.name}: started, pid {place.ward.pid}")
@@ -164,17 +147,17 @@ class Supervisor:
             self._say(f"{place.ward.name}: ended with exit code 0")
             self._changed()
             return
-        if self._clock() - place.started_s >= self._backoff.healthy.total_seconds():
-            place.failures = 0
-        self._later(place, f"ended with {exit_text(code)}")
+        self._later(place, f"ended with {exit_text(code)}", self._clock() - place.started_s)
 
-    def _later(self, place: _Place, what: str) -> None:
-        place.failures += 1
-        delay_s = self._backoff.delay(place.failures, self._chance()).total_seconds()
+    def _later(self, place: _Place, what: str, ran_s: float) -> None:
+        delay_s = place.failures.after(ran_s, self._chance())
         place.due_s = self._clock() + delay_s
         words = place.ward.last_words()
         look = f" (see {words})" if words else ""
-        self._say(f"{place.ward.name}: {what}; starts again in {delay_s:.1f} s{look}")
+        when = f"in {delay_s:.1f} s" if delay_s else "at once"
+        self._say(f"{place.ward.name}: {what}; starts again {when}{look}")
+        if not delay_s:
+            self._launch(place)
 
     def _stop_layer(self, wards: list[Ward], hurry: threading.Event | None) -> None:
         running = [ward for ward in wards if ward.pid is not None and ward.poll() is None]
@@ -184,7 +167,7 @@ class Supervisor:
         while running and not (hurry is not None and hurry.is_set()):
             if all(self._clock() - asked_s > ward.patience.total_seconds() for ward in running):
                 break
-            time.sleep(POLL_S / 2)
+            time.sleep(POLL_S)
             for ward in [ward for ward in running if ward.poll() is not None]:
                 running.remove(ward)
                 self._say(f"{ward.name}: stopped, {exit_text(ward.poll() or 0)}")
