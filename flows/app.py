@@ -6,6 +6,7 @@ serves with the settings of the environment; `weir worker` does the same with mo
 """
 
 import atexit
+import functools
 import gc
 import importlib
 import logging
@@ -65,6 +66,9 @@ WRITTEN = (RESPONSES, USAGE, DEAD_LETTERS, REQUESTS)
 SWITCH_S = 0.0005
 """How long a thread keeps the interpreter from the others."""
 
+_counter = functools.cache(build_counter)
+"""A counter takes a while to build; a spare worker does it before it has its role."""
+
 
 def fatal(reason: str) -> None:
     """End the process at once: what it holds must not be written. One line says why."""
@@ -112,7 +116,7 @@ class Worker:
     def _step_ports(self) -> StepPorts:
         return StepPorts(
             door=self._ownership,
-            counter=build_counter(self._settings.counting.tokenizer),
+            counter=_counter(self._settings.counting.tokenizer),
             submit=self._calls.submit,
             answers=Answering(self._settings.cluster, self._ownership, self._outbox),
             reply_topics=lambda: self._control.reply_topics,
@@ -228,6 +232,13 @@ def serve() -> Dataflow:
     _on_signals(worker)
     atexit.register(worker.close)
     return worker.flow()
+
+
+def warm(settings: Settings) -> None:
+    """Do what takes time and touches nothing outside, so that `run_worker` need not."""
+    _counter(settings.counting.tokenizer)
+    for name in settings.plugins:
+        importlib.import_module(name)
 
 
 def run_worker(settings: Settings) -> int:

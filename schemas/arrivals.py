@@ -65,6 +65,8 @@ class Outcome:
     """Who it was; `None` where it could not be read."""
     response: Response | None = None
     """The answer or failure; absent for moves and repeats."""
+    value: bytes = b""
+    """The response as it is written."""
     remembered: bool = False
     """Whether the same request, sent again, is a repeat of this one."""
     move: Outgoing | None = None

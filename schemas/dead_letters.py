@@ -31,7 +31,7 @@ class DeadLetter(Event):
     key: str | None = None
     """The record's key, base64."""
     value: str | None = None
-    """The record's value, base64: the original bytes."""
+    """The record's value, base64: the original bytes; absent over 6 MiB, `source` says where they lie."""
     headers: list[tuple[str, str]] = Field(default_factory=list[tuple[str, str]])
     """The record's headers, each value base64."""
     timestamp_ms: Annotated[int, Ge(0)]

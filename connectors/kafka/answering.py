@@ -75,4 +75,4 @@ class Answering:
             ("seal", pack_seal(Seal(*hashes, outcome.remembered))),
         )
         key = response.request_id.encode("utf-8", "replace")
-        return Outgoing(self._responses, response.to_bytes(), outcome.record.partition, key, headers)
+        return Outgoing(self._responses, outcome.value, outcome.record.partition, key, headers)

@@ -12,6 +12,8 @@ from schemas.responses import Attempt, ErrorInfo, Latency, Response, RouteChoice
 from schemas.topics import DEAD_LETTERS
 
 STAGE = "respond"
+MAX_LETTER = 6 * 1024 * 1024
+"""Largest value that a dead letter carries, in bytes; a larger one stays where `source` says."""
 REPLAY = "replay"
 """Header of a request that was sent again from the dead letters; such a request is not remembered."""
 
@@ -33,26 +35,27 @@ def respond(ended: Ended, now_ms: int, max_bytes: int, prefix: str) -> Outcome:
         address = None if job is None else _address(job)
         return Outcome(record, identity, repeat_of=ended.repeat_of, copy_to=address)
     response = _event(ended, now_ms)
-    if _large(response) and (size := len(response.to_bytes())) > max_bytes:
-        message = f"the response has {size} bytes; at most {max_bytes} fit the topic: lower max_tokens"
+    value = response.to_bytes()
+    if len(value) > max_bytes:
+        message = f"the response has {len(value)} bytes; at most {max_bytes} fit the topic: lower max_tokens"
         ended.failed, ended.answer = Failed(Code.INTERNAL, message, STAGE), None
-        response = _event(ended, now_ms).model_copy(update={"metadata": None})
+        response = _shortened(_event(ended, now_ms))
+        value = response.to_bytes()
     letter = None
     if ended.failed is not None and ended.failed.dead_letter:
         letter = _dead_letter(record, response, ended.failed, prefix)
-    return Outcome(record, identity, response, _remembered(ended, identity), dead_letter=letter)
+    return Outcome(record, identity, response, value, _remembered(ended, identity), dead_letter=letter)
+
+
+def _shortened(response: Response) -> Response:
+    """Without what may be large: the failure itself must fit."""
+    attempts = [attempt.model_copy(update={"usage_raw": None}) for attempt in response.attempts]
+    return response.model_copy(update={"metadata": None, "attempts": attempts})
 
 
 def _event(ended: Ended, now_ms: int) -> Response:
     job = ended.job
     return _unread(ended, now_ms) if job is None else _response(ended, job, now_ms)
-
-
-def _large(response: Response) -> bool:
-    """Whether the response may be near the limit, so that it must be measured."""
-    return (
-        len(response.response or "") > 500_000 or response.tool_calls is not None or bool(response.metadata)
-    )
 
 
 def _address(job: Job) -> tuple[str, int | None, str | None] | None:
@@ -153,7 +156,7 @@ def _dead_letter(record: Record, response: Response, failed: Failed, prefix: str
         stage=failed.stage,
         cost_usd=response.cost_usd,
         key=None if record.key is None else b64encode(record.key).decode(),
-        value=None if record.value is None else b64encode(record.value).decode(),
+        value=b64encode(record.value).decode() if record.value and len(record.value) <= MAX_LETTER else None,
         headers=[(name, b64encode(value).decode()) for name, value in record.headers],
         timestamp_ms=max(0, record.timestamp_ms),
     )

@@ -38,7 +38,7 @@ class Bench:
 def test_a_response_goes_to_the_partition_of_its_request_and_names_its_record():
     bench = Bench()
     event = response(correlation_id="c", context_id=UUID(int=1))
-    outcome = bench.outcome(identity=who("r", 11, 12), response=event, remembered=True)
+    outcome = bench.outcome(identity=who("r", 11, 12), response=event, value=b"{}", remembered=True)
     bench.write(outcome)
     sent = bench.outbox.sent[0].record
 
@@ -46,7 +46,7 @@ def test_a_response_goes_to_the_partition_of_its_request_and_names_its_record():
         "x.llm.responses",
         3,
         b"r",
-        event.to_bytes(),
+        b"{}",
     )
     headers = dict(sent.headers)
     assert headers["source"] == b"llm.requests/3/10"

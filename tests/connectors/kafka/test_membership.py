@@ -8,12 +8,20 @@ from typing import Any
 
 import pytest
 from kafka import errors as foreign
-from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.heartbeat import Heartbeat
 from kafka.net.compat import KafkaNetClient
+from kafka.structs import TopicPartition
 
 from connectors.kafka import membership as module
-from connectors.kafka.membership import LeasedHeartbeat, Membership, boot_s, gated_client, missing_parts
+from connectors.kafka.membership import (
+    LeasedHeartbeat,
+    Membership,
+    boot_s,
+    claiming_assignor,
+    gated_client,
+    missing_parts,
+)
 from connectors.kafka.rules.lease import Lease
 
 PRODUCE, METADATA = b"\0\0", b"\0\3"
@@ -27,9 +35,7 @@ def test_the_pinned_version_has_all_parts():
     assert missing_parts() == []
 
 
-@pytest.mark.parametrize(
-    ("owner", "name"), [(Heartbeat, "sent_heartbeat"), (ConsumerCoordinator, "_on_join_prepare_async")]
-)
+@pytest.mark.parametrize(("owner", "name"), [(Heartbeat, "sent_heartbeat"), (BaseCoordinator, "need_rejoin")])
 def test_a_part_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch, owner: type, name: str):
     for each in owner.__mro__:
         if name in vars(each):
@@ -76,9 +82,6 @@ class Coordinator:
         self.rejoining = False
         self.needs = False
         self.asked = 0
-        self.prepared: list[tuple[object, ...]] = []
-        self.slept: list[float] = []
-        self._client = SimpleNamespace(_net=self)
 
     def request_rejoin(self) -> None:
         self.asked += 1
@@ -86,26 +89,14 @@ class Coordinator:
     def need_rejoin(self) -> bool:
         return self.needs
 
-    async def _on_join_prepare_async(self, *args: object) -> str:
-        self.prepared.append(args)
-        return "prepared"
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
 
 class Member:
     """A membership over such a coordinator."""
 
     def __init__(self) -> None:
         self.coordinator: Any = Coordinator()
-        self.waited = 0
         consumer: Any = SimpleNamespace(_coordinator=self.coordinator)
-        self.membership = Membership(consumer, Lease(10.0), self.wait)
-
-    async def wait(self) -> None:
-        assert self.coordinator.prepared == []
-        self.waited += 1
+        self.membership = Membership(consumer, Lease(10.0))
 
 
 def test_the_follow_up_join_is_swallowed_once_and_made_up_for():
@@ -130,14 +121,18 @@ def test_a_join_in_flight_is_not_forgotten():
     assert member.coordinator.need_rejoin()
 
 
-def test_every_join_waits_for_the_drain_and_heartbeats_are_leased():
-    member = Member()
+def test_heartbeats_of_the_member_are_leased():
+    assert isinstance(Member().coordinator.heartbeat, LeasedHeartbeat)
 
-    assert asyncio.run(member.coordinator._on_join_prepare_async(1, "m")) == "prepared"
-    assert (member.waited, member.coordinator.prepared) == (1, [(1, "m")])
-    assert isinstance(member.coordinator.heartbeat, LeasedHeartbeat)
-    asyncio.run(member.membership.pause(0.5))
-    assert member.coordinator.slept == [0.5]
+
+def test_a_join_claims_what_is_still_draining_and_nothing_else():
+    kept, draining = TopicPartition("t", 1), TopicPartition("t", 2)
+    assignor = claiming_assignor(lambda: [draining])()
+    assignor.member_assignment = [kept]
+    claimed = assignor.metadata(["t"]).owned_partitions
+
+    assert [(each.topic, each.partitions) for each in claimed] == [("t", [1, 2])]
+    assert assignor.member_assignment == [kept]
 
 
 class Transport:

@@ -188,12 +188,16 @@ def test_a_repeat_whose_first_answer_cannot_be_had_settles_without_a_copy():
 def test_a_successor_writes_the_derived_records_again():
     bench = Bench()
     event = response(reply_topic="reply.a")
-    bench.settling.write_again(Written(event, Seal(11, 12, True), 0, 3, 9, 70))
+    done: list[str] = []
+    bench.settling.write_again(Written(event, Seal(11, 12, True), 0, 3, 9, 70), lambda: done.append("done"))
 
     assert [sent.record.topic for sent in bench.outbox.sent] == ["reply.a"]
     bench.outbox.sent.pop().ack()
     assert bench.outbox.kinds == ["finished", "settled"]
     assert bench.entries() == [Settled(0, REMEMBERED, 9, 11, 12, 70)]
+    assert done == []
+    bench.outbox.sent[-1].ack()
+    assert done == ["done"]
 
 
 def test_few_outcomes_are_gathered_until_their_time_has_come(monkeypatch: pytest.MonkeyPatch):
