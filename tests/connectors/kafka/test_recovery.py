@@ -24,6 +24,7 @@ EVENT = Response(
 )
 WINDOW_MS = 600_000
 NOW_MS = 1_000_000
+BEGIN = Mark(10, Note(0, 0))
 
 
 class FakeConsumer:
@@ -72,9 +73,8 @@ class LogOutbox(FakeOutbox):
     def send(self, record: Outgoing, *args: Any) -> None:
         super().send(record, *args)
         append(self.logs, record.topic, record.value, record.headers, record.key)
-
-    def settled(self, _: float) -> bool:
-        return self.takes
+        if self.takes:
+            self.sent[-1].ack(len(self.logs[record.topic]) - 1)
 
 
 def append(
@@ -114,7 +114,7 @@ class Bench:
         self.consumer: type[FakeConsumer] = type("Consumer", (FakeConsumer,), {"logs": self.logs})
         patch.setattr(module, "KafkaConsumer", self.consumer)
 
-    def take_over(self, mark: Mark = Mark(10, Note(0, 0))) -> Partition:
+    def take_over(self, mark: Mark = BEGIN) -> Partition:
         partition = self.ownership.adopt(0, 3, mark, Poison.takeover(mark))
         self.recovery._guarded([(partition, mark)])
         return partition
@@ -252,12 +252,29 @@ def test_a_partition_that_went_during_its_scan_is_not_handed_out(bench: Bench):
     assert bench.recovery.take_done() == []
 
 
-def test_derived_records_that_are_not_acknowledged_end_the_worker(bench: Bench):
+def test_derived_records_that_are_not_acknowledged_end_the_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "ACK_S", 0.02)
     bench.outbox.takes = False
+    bench.response(10, Seal(5, 1, True))
     bench.take_over()
 
     assert "not acknowledged" in bench.failures[0]
     assert bench.recovery.take_done() == []
+
+
+@pytest.mark.parametrize(
+    "headers", [(), (("source", b"?"), ("seal", b"")), (("source", b"llm.requests/3/10"), ("seal", b"?"))]
+)
+def test_a_response_that_is_not_ours_is_passed_over(
+    bench: Bench, headers: Headers, caplog: pytest.LogCaptureFixture
+):
+    append(bench.logs, RESPONSES, b"{}", headers)
+    partition = bench.take_over()
+
+    assert "is not Weir's" in caplog.text
+    assert partition.marks.answered == set()
 
 
 def test_nothing_to_take_over_starts_nothing(bench: Bench):
