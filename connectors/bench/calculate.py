@@ -17,7 +17,7 @@ milliseconds, so a call that waited for the acknowledgement never seems to prece
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil
 
 from connectors.bench.facts import Answered, Asked, Begun, Buried, Done, Place, ProviderCall, Stop
@@ -167,18 +167,26 @@ def median(values: Iterable[float]) -> float:
     return ranked[half] if len(ranked) % 2 else (ranked[half - 1] + ranked[half]) / 2
 
 
-def silence_s(answered: Iterable[Answered], from_ms: float, until_ms: float) -> float:
-    """Longest time without a response on any partition, between a kill and `until_ms`, in seconds.
+def silence_s(asked: Iterable[Asked], answered: Iterable[Answered], from_ms: float, until_ms: float) -> float:
+    """Longest time that a partition had unanswered requests and gave no answer, after a kill, in seconds.
 
-    A partition whose last response lies before `until_ms` was not silent after it: nothing was due.
+    It begins at `from_ms`, or later where nothing was due then; from `until_ms` on only the first answer of
+    a partition counts that gave none before.
     """
-    stamps = _stamps_by_partition(answered)
-    longest = 0.0
-    for own in stamps.values():
-        after = [stamp for stamp in own if stamp > from_ms]
-        inside = [stamp for stamp in after if stamp <= until_ms] or after[:1]
-        longest = max([longest, *(b - a for a, b in pairwise([from_ms, *inside]))])
-    return longest / 1000
+    appended: dict[Place | None, int] = {one.place: one.append_ms for one in asked}
+    spans: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for answer in answered:
+        if answer.place in appended and answer.append_ms > from_ms:
+            spans[answer.partition].append((answer.append_ms, appended[answer.place]))
+    longest_ms = 0.0
+    for own in spans.values():
+        own.sort()
+        due_ms = list(accumulate((asked_ms for _, asked_ms in reversed(own)), min))[::-1]
+        inside = sum(1 for answer_ms, _ in own if answer_ms <= until_ms) or 1
+        stamps = [from_ms, *(answer_ms for answer_ms, _ in own[:inside])]
+        silences = (b - max(a, due) for (a, b), due in zip(pairwise(stamps), due_ms, strict=False))
+        longest_ms = max(longest_ms, *silences)
+    return longest_ms / 1000
 
 
 def return_s(answered: Iterable[Answered], from_ms: float) -> float:

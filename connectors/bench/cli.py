@@ -32,6 +32,7 @@ OPTIONS: dict[str, tuple[type, OptionInfo]] = {
     "partitions": (int, typer.Option(help="Partitions of the topics.")),
     "size_bytes": (int, typer.Option(help="Length of a request's value.")),
     "static": (bool, typer.Option("--static/--dynamic", help="Whether workers have stable names.")),
+    "spare": (bool, typer.Option("--spare/--no-spare", help="Whether workers with names have a warm spare.")),
     "hold_ms": (int, typer.Option(help="The long call of `kill-twice`.")),
     "slices": (int, typer.Option(help="Slices of `paced`.")),
     "bootstrap": (str, typer.Option(help="A broker to use instead of one of our own.")),

@@ -1,14 +1,11 @@
 """What a run is asked to do, and what a scenario is."""
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from connectors.bench.provider_faults import Habits
+from connectors.process.stack import worker_command
 from schemas.base import JsonObject
-
-WORKER = (sys.executable, "-m", "flows.cli", "worker")
-"""How a worker is started; `--config FILE` is appended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,8 @@ class Options:
     """Length of a request's value."""
     static: bool = False
     """Whether workers have stable names."""
+    spare: bool = True
+    """Whether workers with stable names have a spare, as under `weir up`."""
     hold_ms: int = 60_000
     """Time of the one long call of `kill-twice`, in milliseconds."""
     slices: int = 5
@@ -39,8 +38,8 @@ class Options:
     """A broker to use instead of an embedded one of our own."""
     provider_url: str | None = None
     """A provider to use instead of the fake one."""
-    worker: tuple[str, ...] = WORKER
-    """The worker's command."""
+    worker: tuple[str, ...] = worker_command()
+    """The worker's command; `--config FILE` is appended, and `--standby` for the spare."""
 
     def habits(self, fault_ratio: float) -> Habits:
         """How the fake provider behaves."""

@@ -18,10 +18,12 @@ from connectors.bench.options import Options
 from connectors.bench.provider_client import ProviderClient, start_provider
 from connectors.bench.sampling import Sampler
 from connectors.bench.topics_reader import TopicsReader
-from connectors.bench.workers import Worker, end_all, worker_env
+from connectors.bench.workers import Worker, end_all, kept, worker_env
 from connectors.kafka.broker import EmbeddedBroker
 from connectors.kafka.clients import admin
 from connectors.kafka.topics import ensure_topics
+from connectors.process.stack import STANDBY
+from connectors.process.standby import Standby
 from schemas.base import JsonObject
 from schemas.cluster import Cluster
 from schemas.topics import REQUESTS, TOPICS
@@ -74,6 +76,7 @@ class Run:
         """Further environment of workers that are started from now on."""
         self.marks: dict[str, float] = {}
         """Moments that a scenario remembers for its figures, Unix time in milliseconds."""
+        self._spare: Standby | None = None
         self.broker: EmbeddedBroker | None = None
         """Our own broker; `None` where another was named."""
         self.home = Path(tempfile.mkdtemp(prefix="weir-bench-"))
@@ -133,9 +136,13 @@ class Run:
         env = worker_env(
             self.cluster.bootstrap, self.cluster.prefix, self.cluster.partitions, options.session_ms
         )
-        env |= self.env | ({"WEIR_INSTANCE_ID": name} if options.static else {})
-        command = [*options.worker, "--config", str(self.config)]
-        worker = Worker(command, env, self.home / f"{name}.log")
+        env |= self.env
+        command = (*options.worker, "--config", str(self.config))
+        if options.static and options.spare and self._spare is None:
+            spare = Standby((*command, STANDBY), env=env, output=self.home / "spare.log")
+            self._spare = self._exits.enter_context(kept(spare))
+        name_env = {"WEIR_INSTANCE_ID": name} if options.static else {}
+        worker = Worker(command, env | name_env, self.home / f"{name}.log", spare=self._spare)
         self.workers.append(worker)
         return worker
 

@@ -1,4 +1,7 @@
-"""Real workers as processes: started, killed, stopped, woken, and started again by a small supervisor."""
+"""Real workers as processes: started, killed, stopped, woken, and started again as `weir up` does it.
+
+A thread for each waits for the end of its process; spare and back-off are those of `weir up`.
+"""
 
 import contextlib
 import os
@@ -6,15 +9,20 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from connectors.bench.facts import Stop
-from connectors.process.spawn import spawn
+from connectors.process.backoff import Backoff, Failures
+from connectors.process.child import Child
+from connectors.process.standby import Standby
 
-BACK_OFF_S = 0.2
-"""Pause before a worker is started again."""
+BACKOFF = Backoff(most=timedelta(milliseconds=200))
+"""As `weir up` waits, but never longer than after a first failure: a run has no time for more."""
+STEP_S = 0.1
+"""Between two looks at the spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +39,39 @@ class Worker:
     """One worker and its supervisor thread. With `restart` it comes back whenever its process ends."""
 
     def __init__(
-        self, command: Sequence[str], env: Mapping[str, str], log: Path, *, restart: bool = True
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        *,
+        restart: bool = True,
+        spare: Standby | None = None,
     ) -> None:
-        self._command = command
-        self._env = env
-        self._log = log
+        """Start it.
+
+        Args:
+            command: Program and arguments.
+            env: Its environment; `WEIR_INSTANCE_ID` is its name where it has one.
+            log: File of its output.
+            restart: Whether it is started again when it ends.
+            spare: Where a process that only waits for the worker's name is taken from.
+        """
+        name = env.get("WEIR_INSTANCE_ID", "worker")
+        self._child = Child(name, tuple(command), env=env, output=log, spare=spare)
+        self._failures = Failures(BACKOFF)
         self._wanted = True
         self.restart = restart
         """Whether it is started again when it ends."""
         self.exits: list[Exit] = []
         """How its processes ended, oldest first."""
-        self._process = spawn(command, env=env, output=log)
+        self._process = self._start()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._supervise, name="bench-worker", daemon=True)
         self._thread.start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._started_s = time.monotonic()
+        return self._child.launch()
 
     @property
     def pid(self) -> int:
@@ -95,11 +122,31 @@ class Worker:
         while True:
             code = self._process.wait()
             self.exits.append(Exit(_now_ms(), code))
+            wait_s = self._failures.after(time.monotonic() - self._started_s, 0)
             with self._changed:
-                self._changed.wait_for(lambda: not self._wanted, timeout=BACK_OFF_S)
+                self._changed.wait_for(lambda: not self._wanted, timeout=wait_s)
                 if not (self._wanted and self.restart):
                     return
-                self._process = spawn(self._command, env=self._env, output=self._log)
+                self._process = self._start()
+
+
+@contextlib.contextmanager
+def kept(spare: Standby) -> Generator[Standby]:
+    """Keep a spare, with a thread of its own, as long as the context lasts."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(STEP_S):
+            spare.step()
+
+    thread = threading.Thread(target=run, name="bench-spare", daemon=True)
+    thread.start()
+    try:
+        yield spare
+    finally:
+        ended.set()
+        thread.join()
+        spare.close()
 
 
 def worker_env(bootstrap: Sequence[str], prefix: str, partitions: int, session_ms: int) -> dict[str, str]:

@@ -38,13 +38,14 @@ class Child:
         """Its process id, while it is ours."""
         return self._popen.pid if self._popen is not None else None
 
-    def launch(self) -> None:
-        """Start it; it must not be running."""
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start it, from the spare where there is one; it must not be running."""
         if self.output is not None and self.output.is_file() and self._log_bytes() > _MOST_LOG_BYTES:
             self.output.replace(self.output.with_name(self.output.name + ".1"))
         log = str(self.output) if self.output is not None else None
         taken = self.spare.take(Role(self.name, log)) if self.spare is not None else None
         self._popen = taken or spawn(self.command, env=self.env, output=self.output)
+        return self._popen
 
     def poll(self) -> int | None:
         """Its exit code (negative: the signal that ended it), or `None` while it runs or never ran."""

@@ -53,7 +53,9 @@ def spawn(
 
     def fork() -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-I", "-S", "-c", _TRAMPOLINE, str(os.getpid()), *command]
-        start = functools.partial(subprocess.Popen[bytes], argv, env=env, stdin=stdin, bufsize=0, process_group=0)
+        start = functools.partial(
+            subprocess.Popen[bytes], argv, env=env, stdin=stdin, bufsize=0, process_group=0
+        )
         if output is None:
             return start()
         output.parent.mkdir(parents=True, exist_ok=True)

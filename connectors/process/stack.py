@@ -17,9 +17,10 @@ from connectors.process.standby import Standby
 from connectors.process.supervisor import POLL_S, Supervisor
 from schemas.cluster import Cluster
 
-
 STANDBY = "--standby"
 """Argument of a worker that waits for its role."""
+SPARE_LATER = timedelta(seconds=5)
+"""How long after the start of a worker the next spare is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,8 @@ class Stack:
 
     def _standby(self) -> Standby:
         command = worker_command(STANDBY, *self._options.worker_args)
-        return Standby(command, env=self._worker_env(), output=self._home / "log" / "spare.log")
+        output = self._home / "log" / "spare.log"
+        return Standby(command, env=self._worker_env(), output=output, later=SPARE_LATER)
 
     def _worker_env(self) -> dict[str, str]:
         return self._env | {"KAFKA_BOOTSTRAP_SERVERS": ",".join(self.cluster.bootstrap)}

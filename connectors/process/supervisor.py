@@ -44,7 +44,7 @@ class Ward(Protocol):
         """Whether it is started again even after exit code 0."""
         ...
 
-    def launch(self) -> None:
+    def launch(self) -> object:
         """Start it, without waiting until it is ready."""
         ...
 

@@ -1,5 +1,6 @@
 """The operators' commands from inside: signals, detaching, and ends that are not orderly."""
 
+import io
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from connectors.kafka.ports import free_port
 from connectors.process import state
 from connectors.process.errors import NotReady
+from connectors.process.standby import Role
 from flows import cli_errors, cli_ops, cli_worker
 from flows.cli import run
 from schemas.cluster import Cluster
@@ -170,6 +172,39 @@ def test_worker_gets_its_name_and_its_exit_code_is_passed_on(monkeypatch: pytest
     assert run(["worker", "--instance-id", "worker-3"]) == 7
     assert cli_worker.main([]) == 7
     assert seen == ["worker-3", None]
+
+
+def test_spare_is_warm_before_it_has_a_role_and_then_serves_under_that_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    seen: list[str | None] = []
+
+    class Roles(io.BytesIO):
+        def readline(self, size: int | None = -1, /) -> bytes:
+            seen.append("asked")
+            return super().readline(size)
+
+    def run_worker(settings: cli_ops.Settings) -> int:
+        seen.append(settings.delivery.instance_id)
+        return 7
+
+    monkeypatch.setattr("flows.app.warm", lambda settings: seen.append("warm"))
+    monkeypatch.setattr("flows.app.run_worker", run_worker)
+
+    assert cli_worker.stand_by(None, Roles(Role("worker-3").line())) == 7
+    assert cli_worker.stand_by(None, Roles(b"")) == 0
+    assert seen == ["warm", "asked", "worker-3", "warm", "asked"]
+
+
+def test_spare_program_ends_with_zero_when_its_stdin_does(tmp_path: Path):
+    command = [sys.executable, "-m", "flows.cli_worker", "--standby"]
+    env = os.environ | {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
+
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False, env=env
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_up_without_a_broker_fails_in_one_line_and_leaves_no_state(

@@ -1,6 +1,9 @@
 """One worker is killed at half of the load and started again."""
 
+from collections.abc import Sequence
+
 from connectors.bench import calculate
+from connectors.bench.facts import Facts, Stop
 from connectors.bench.options import CLEAN, Defaults, Limit
 from connectors.bench.report import Observed
 from connectors.bench.run import Run
@@ -27,17 +30,28 @@ def play(run: Run) -> JsonObject:
 
 def more(run: Run, seen: Observed) -> JsonObject:
     """The longest silence, and what it may be."""
-    bound_s = STATIC_GAP_S if run.options.static else run.options.session_ms / 1000 + BEYOND_SESSION_S
-    return {"gap_s": gap_s(seen), "gap_bound_s": bound_s}
+    return gap(run, seen.load, seen.stops)
 
 
-def gap_s(seen: Observed) -> float:
-    """Longest silence of any partition after a kill and before the next, in seconds."""
-    kills = [stop.at_ms for stop in seen.stops]
+def gap(run: Run, load: Facts, stops: Sequence[Stop]) -> JsonObject:
+    """Longest silence of a partition after a kill and before the next, whole and less the provider's part.
+
+    The first answer after a kill is that of a call made after it, so the provider's latency is in `gap_s`.
+    """
+    kills = [stop.at_ms for stop in stops]
     ends = [*kills[1:], float("inf")]
-    answered = seen.load.answered
-    gaps = [calculate.silence_s(answered, at, until) for at, until in zip(kills, ends, strict=False)]
-    return round(max(gaps, default=0.0), 3)
+    gaps = [
+        calculate.silence_s(load.asked, load.answered, at, until)
+        for at, until in zip(kills, ends, strict=True)
+    ]
+    gap_s, latency_s = max(gaps, default=0.0), run.options.latency_ms / 1000
+    bound_s = STATIC_GAP_S if run.options.static else run.options.session_ms / 1000 + BEYOND_SESSION_S
+    return {
+        "gap_s": round(gap_s, 3),
+        "gap_bound_s": bound_s,
+        "provider_latency_s": latency_s,
+        "gap_less_latency_s": round(max(0.0, gap_s - latency_s), 3),
+    }
 
 
 def patience_s(run: Run) -> float:

@@ -2,7 +2,8 @@
 
 It reads requests, writes `started`, calls the provider, answers, settles; it commits nothing. `STAND_IN`
 names further faults, comma-separated: `unstarted` (no ledger before the call), `silent` (every 10th request
-gets no answer), `twice` (every 10th gets two).
+gets no answer), `twice` (every 10th gets two). With `--standby` it waits for its name first, as a
+worker does.
 """
 
 import http.client
@@ -18,6 +19,7 @@ import orjson
 import yaml
 from kafka import KafkaConsumer, KafkaProducer
 
+from connectors.process.standby import read_role
 from schemas.packed import NO_OFFSET, Settled, Started, pack_settled, pack_started
 
 PREFIX = os.environ["WEIR_TOPIC_PREFIX"]
@@ -105,6 +107,13 @@ class StandIn:
 def main() -> None:
     """Serve until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    if "--standby" in sys.argv:
+        role = read_role(sys.stdin.buffer.readline())
+        if role is None:
+            return
+        os.environ["WEIR_INSTANCE_ID"] = role.instance_id
+        role.assume_output()
+        print("took its role", flush=True)
     stand_in = StandIn()
     while True:
         for place, records in stand_in.consumer.poll(timeout_ms=100).items():

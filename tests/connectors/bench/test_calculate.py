@@ -195,18 +195,50 @@ def answers(*stamps: tuple[int, int]) -> list[Answered]:
     return [Answered(A, partition, at_ms, None, False, 1, 1) for partition, at_ms in stamps]
 
 
-def test_silence_is_the_longest_gap_of_a_partition_after_the_kill():
-    seen = answers((0, 900), (0, 1050), (0, 4050), (0, 4100), (1, 1200), (1, 1700))
+def spans(*rows: tuple[int, int, int]) -> tuple[list[Asked], list[Answered]]:
+    """Requests and their answers from partition, append and answer."""
+    places = [Place(0, partition, offset) for offset, (partition, _, _) in enumerate(rows)]
+    asked = [Asked(place, str(place), row[1]) for place, row in zip(places, rows, strict=True)]
+    seen = [
+        Answered(place, place.partition, row[2], None, False, 1, 1)
+        for place, row in zip(places, rows, strict=True)
+    ]
+    return asked, seen
 
-    assert calculate.silence_s(seen, 1000, 9000) == 3.0
+
+def test_silence_is_the_longest_time_that_a_partition_owed_answers_and_gave_none():
+    both = spans(
+        (0, 800, 900), (0, 900, 1050), (0, 1000, 4050), (0, 1100, 4100), (1, 950, 1200), (1, 960, 1700)
+    )
+
+    assert calculate.silence_s(*both, 1000, 9000) == 3.0
+
+
+def test_silence_begins_with_the_kill_or_with_the_first_request_that_is_due():
+    assert calculate.silence_s(*spans((0, 100, 1400)), 1000, 9000) == 0.4
+    assert calculate.silence_s(*spans((0, 900, 1400), (0, 5000, 5200)), 1000, 9000) == 0.4
+
+
+def test_request_that_is_due_is_seen_behind_later_ones_that_are_answered_first():
+    assert calculate.silence_s(*spans((0, 1100, 5000), (0, 4900, 4950)), 1000, 9000) == pytest.approx(3.85)
 
 
 def test_silence_that_outlasts_the_window_counts_whole():
-    assert calculate.silence_s(answers((0, 900), (0, 8000)), 1000, 5000) == 7.0
+    assert calculate.silence_s(*spans((0, 700, 900), (0, 950, 8000)), 1000, 5000) == 7.0
+
+
+def test_answers_after_the_window_belong_to_the_next_kill():
+    assert calculate.silence_s(*spans((0, 950, 1500), (0, 960, 8000)), 1000, 5000) == 0.5
 
 
 def test_partition_that_was_done_before_the_kill_was_not_silent():
-    assert calculate.silence_s(answers((0, 900)), 1000, 9000) == 0
+    assert calculate.silence_s(*spans((0, 700, 900)), 1000, 9000) == 0
+
+
+def test_answers_to_other_requests_end_no_silence():
+    asked, seen = spans((0, 900, 3000), (0, 900, 2000))
+
+    assert calculate.silence_s(asked[:1], seen, 1000, 9000) == 2.0
 
 
 def test_return_waits_for_the_slowest_partition():

@@ -5,13 +5,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Generator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
 from connectors.bench.sampling import Sample, Sampler, at, cpu_between_s
-from connectors.bench.workers import Worker, end_all, worker_env
+from connectors.bench.workers import Worker, end_all, kept, worker_env
+from connectors.process.standby import Standby
 
 SLEEPER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
 BUSY = (sys.executable, "-c", "while True: pass")
@@ -52,6 +54,22 @@ def test_killed_worker_comes_back(make: Callable[..., Worker]):
     assert stop.at_ms <= stop.until_ms
     until(lambda: worker.alive and worker.pid != first)
     assert [end.code for end in worker.exits] == [-signal.SIGKILL]
+
+
+def test_killed_worker_is_the_spare_where_there_is_one(tmp_path: Path):
+    script = "import sys, time; print('spare', flush=True); print(sys.stdin.readline(), flush=True)"
+    script += "; time.sleep(60)"
+    command, log = (sys.executable, "-c", script), tmp_path / "spare.log"
+    with kept(Standby(command, env=None, output=log, later=timedelta(0))) as spare:
+        worker = Worker(SLEEPER, dict(os.environ) | {"WEIR_INSTANCE_ID": "one"}, tmp_path / "w", spare=spare)
+        until(lambda: spare.pid is not None and log.exists() and "spare" in log.read_text())
+        waiting = spare.pid
+        worker.kill()
+        until(lambda: worker.alive and worker.pid == waiting)
+        until(lambda: '"instance_id": "one"' in log.read_text())
+        worker.close()
+
+    assert spare.pid is None
 
 
 def test_worker_without_restart_stays_away(make: Callable[..., Worker]):

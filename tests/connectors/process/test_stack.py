@@ -1,6 +1,7 @@
 """What `weir up` runs: broker, topics and workers, all or nothing."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -48,6 +49,45 @@ def test_workers_run_on_a_cluster_elsewhere_until_they_are_stopped(tmp_path: Pat
     assert not [process for process in current.processes if process.alive]
     assert state.read(tmp_path / "run") is None
     assert [line.split(":")[0] for line in said[:2]] == ["worker-0", "worker-1"]
+
+
+def test_killed_worker_is_replaced_by_the_spare_at_once(
+    tmp_path: Path, topics: Topics, monkeypatch: pytest.MonkeyPatch
+):
+    script = "import sys, time; print(*sys.argv[1:], flush=True); line = sys.stdin.readline()\n"
+    script += "print(line, flush=True)\nif line or '--standby' not in sys.argv: time.sleep(60)"
+    monkeypatch.setattr(stack, "worker_command", lambda *args: (sys.executable, "-c", script, *args))
+    monkeypatch.setattr(stack, "SPARE_LATER", timedelta(0))
+    said: list[str] = []
+    running, event = Stack(_options(tmp_path, topics.cluster, 1), said.append), threading.Event()
+    running.start()
+    thread = threading.Thread(target=running.run, args=(event,))
+    thread.start()
+    try:
+        before = _processes(tmp_path, "worker-0", "spare")
+        time.sleep(0.2)
+        os.kill(before["worker-0"], signal.SIGKILL)
+        after = _processes(tmp_path, "worker-0", "spare", but=before)
+    finally:
+        event.set()
+        thread.join()
+        running.stop()
+
+    assert after["worker-0"] == before["spare"]
+    assert '"instance_id": "worker-0"' in (tmp_path / "log" / "spare.log").read_text()
+    assert not [pid for pid in (*before.values(), *after.values()) if state.start_time(pid)]
+
+
+def _processes(home: Path, *names: str, but: dict[str, int] | None = None) -> dict[str, int]:
+    """Process ids by name, once these run and are other ones than `but`."""
+    end_s = time.monotonic() + 10
+    while time.monotonic() < end_s:
+        current = state.read(home / "run")
+        found = {one.name: one.pid for one in current.processes if one.alive} if current else {}
+        if set(names) == set(found) and not set(found.items()) & set((but or {}).items()):
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{names} did not come up")
 
 
 def test_topics_with_other_partitions_stop_it_before_a_worker_starts(tmp_path: Path, topics: Topics):

@@ -9,11 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from connectors.process.child import Child, exit_text
-from connectors.process.supervisor import Backoff, Supervisor
+from connectors.process.supervisor import Supervisor
 
 
 @dataclass(slots=True)
@@ -99,25 +97,20 @@ def test_wait_doubles_with_each_failure_up_to_fifteen_seconds(world: World):
     ]
 
 
-def test_thirty_seconds_of_health_forget_the_failures_before(world: World):
+def test_child_that_had_served_is_started_again_in_the_same_step(world: World):
     supervisor, ward = world.supervisor(), FakeWard("w", world.log)
     supervisor.add(ward)
-    _delays(world, supervisor, ward, 5)
+    world.now_s += 5
 
-    world.now_s += 29
-    shorter = _delays(world, supervisor, ward, 1)
-    world.now_s += 31
-    healthy = _delays(world, supervisor, ward, 1)
+    ward.code = -9
+    supervisor.step()
 
-    assert (shorter, healthy) == ([6.4], [0.2])
-
-
-@given(st.integers(1, 200), st.floats(0, 1))
-def test_wait_is_never_longer_than_the_rule_and_never_nothing(failures: int, chance: float):
-    delay_s = Backoff().delay(failures, chance).total_seconds()
-    full_s = min(0.2 * 2 ** (failures - 1), 15)
-
-    assert full_s * 0.8 - 1e-6 <= delay_s <= full_s + 1e-6
+    assert ward.launches == 2
+    assert world.said[1:] == [
+        "w: ended with SIGKILL (exit code -9); starts again at once",
+        "w: started, pid 102",
+    ]
+    assert _delays(world, supervisor, ward, 2) == [0.2, 0.4]
 
 
 def test_child_that_ended_with_zero_is_left_alone_unless_always(world: World):
