@@ -381,7 +381,7 @@ def test_a_fault_without_an_exception_is_told_too(make: Make):
 
 
 def test_a_job_without_a_plan_is_a_bug_that_names_it(make: Make):
-    with pytest.raises(ValueError, match="llm.requests/3/7"):
+    with pytest.raises(ValueError, match=r"llm\.requests/3/7"):
         make().begin(job())
 
 
