@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 from connectors.kafka.topics import ensure_topics
 from schemas.cluster import Cluster
@@ -31,6 +32,8 @@ class Plays:
         for broken in breaks:
             self._begin(broken.story, ())
             self._begin(broken.story, broken.patches)
+            if broken.also:
+                self._begin(broken.story, broken.also)
 
     def counts(self, story: str, patches: tuple[str, ...] = ()) -> Counts:
         """The counts of a story with these patches; begun now if it was not."""
@@ -42,12 +45,12 @@ class Plays:
 
     def tree(self, patches: tuple[str, ...]) -> Path:
         """Where the packages lie that a play with these patches runs."""
-        return self._home / "-".join(patches) if patches else self._whole
+        return self._home / "-".join(sorted(patches)) if patches else self._whole
 
     def _begin(self, story: str, patches: tuple[str, ...]) -> Future[Counts]:
-        key = (story, patches)
+        key = (story, tuple(sorted(patches)))
         if key not in self._plays:
-            self._plays[key] = self._pool.submit(self._play, story, patches)
+            self._plays[key] = self._pool.submit(self._play, *key)
         return self._plays[key]
 
     def _play(self, story: str, patches: tuple[str, ...]) -> Counts:
@@ -56,7 +59,7 @@ class Plays:
             copy_broken(self._whole, tree, patches)
         for number in range(TRIES):
             name = f"{story}-{'-'.join(patches) or 'whole'}-{number}"
-            cluster = replace(self._cluster, prefix=f"{name[:60]}.{id(self):x}.", partitions=2)
+            cluster = replace(self._cluster, prefix=f"{story}-{uuid4().hex[:8]}.", partitions=2)
             ensure_topics(cluster)
             with Stage(cluster, tree, self._home / "logs" / name) as stage:
                 try:

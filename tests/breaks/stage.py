@@ -14,6 +14,7 @@ import orjson
 import yaml
 from kafka import KafkaProducer
 
+from connectors.bench import calculate
 from connectors.bench.facts import Answered, Facts, Place
 from connectors.bench.topics_reader import TopicsReader
 from connectors.bench.workers import Worker, end_all, worker_env
@@ -86,7 +87,7 @@ class Stage:
             self._producer = KafkaProducer(**client_settings(self.cluster), linger_ms=0)
             exits.callback(self._producer.close)
             exits.callback(lambda: end_all(self.workers))
-            exits.callback(lambda: [worker.kill() for worker in self.workers if worker.alive])
+            exits.callback(self._kill_all)
             self._exits = exits.pop_all()
         return self
 
@@ -97,7 +98,7 @@ class Stage:
 
     # --- workers
 
-    def start(self, name: str = "one", *, restart: bool = False, **env: str) -> Worker:
+    def start(self, name: str = "one", *, restart: bool = True, **env: str) -> Worker:
         """A worker with a stable name; without `restart` it stays away once it has ended."""
         own = RULES | environment(self._tree) | {"WEIR_INSTANCE_ID": name} | env
         base = worker_env(self.cluster.bootstrap, self.cluster.prefix, self.cluster.partitions, SESSION_MS)
@@ -105,6 +106,12 @@ class Stage:
         worker = Worker(command, base | own, self.home / f"{name}.log", restart=restart)
         self.workers.append(worker)
         return worker
+
+    def _kill_all(self) -> None:
+        for worker in self.workers:
+            worker.restart = False
+            if worker.alive:
+                worker.kill()
 
     def log(self, name: str) -> str:
         """What a worker said."""
@@ -173,6 +180,11 @@ class Stage:
         """All that can be seen from outside now."""
         return self.reader.facts(tuple(self.provider.calls()))
 
+    def lost(self) -> int:
+        """Requests without response that are due one; takes half a second."""
+        facts = self.facts()
+        return len(calculate.lost(facts.asked, facts.answered, facts.done))
+
     # --- time
 
     def until(self, seen: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
@@ -203,7 +215,9 @@ class Stage:
         self.send(last)
         self.until(lambda: self.answered(last.name), LAST_S)
         self.until(lambda: self.answered(*names), 2.0)
-        self.pause(0.3)
+        for _ in range(4):
+            if not self.lost():
+                return
 
 
 def signal_to(worker: Worker, number: int) -> None:

@@ -26,12 +26,14 @@ def calm(stage: Stage) -> Counts:
     again_in_flight    calls for a repeat of a request that was still in flight
     wrong_codes        the same id with another body that was not refused
     remembered_lates   a request sent again after it came too late, and not answered
+    lost_replays       a replay sent again and not answered
     missing_copies     copies at reply topics that are not there
     overlapping_turns  turns called before the turn before was answered
     misplaced          turns answered on another partition than their conversation's
     second_forwards    forwards of a record that had been forwarded
     foreign_cancels    requests that another tenant's cancel stopped
     ignored_cancels    requests answered though a cancel lay there before the worker began
+    deaf_calls         calls that went on when a cancel came
     """
     topic = _reply_topic(stage)
     stage.cancel("theirs", "ours")
@@ -43,37 +45,44 @@ def calm(stage: Stage) -> Counts:
     hop = Ask("hopped", partition=1 - _home(stage, HOPPED), context_id=HOPPED, headers=(("hop", b"1"),))
     stage.send(Ask("plain"), busy, busy, *turns, Ask("ours", tenant="ours"), Ask("unwanted"))
     stage.send(Ask("stray", partition=stray, context_id=STRAY), hop)
-    stage.send(Ask("late", more={"deadline_ms": 1}))
-    stage.expect("the first call of busy and turn-1", lambda: stage.called("busy") and stage.called("turn-1"))
-    stage.expect("the answer to plain", lambda: stage.answered("plain", "late"))
+    replay = Ask("replay", headers=(("replay", b"1"),))
+    stage.send(Ask("late", more={"deadline_ms": 1}), replay, Ask("stopped", "hold=1"))
+    held = ("busy", "turn-1", "stopped")
+    stage.expect("the calls that are held", lambda: all(stage.called(name) for name in held))
+    stage.expect("the first answers", lambda: stage.answered("plain", "late", "replay"))
+    stage.cancel("default", "stopped")
     stage.pause(SETTLED_S)
     again_in_flight = counts.called_again(stage, "busy")
-    stage.provider.release("busy", "turn-1")
-    stage.send(Ask("plain", more={"reply_topic": topic}), Ask("plain", "another question"), Ask("late"))
+    stage.until(lambda: stage.answered("stopped"), 2.0)
+    stage.provider.release(*held)
+    stage.send(Ask("plain", more={"reply_topic": topic}), Ask("plain", "another question"))
+    stage.send(Ask("late"), replay)
     stage.finish(Ask("last", more={"reply_topic": topic}), *names_of(turns), "busy", "hopped")
     stage.until(lambda: counts.copies(stage, topic) >= 2, 2.0)
     facts = stage.facts()
-    conflict, late = stage.response("plain", 2), stage.response("late", 1)
-    mine, unwanted = stage.response("ours"), stage.response("unwanted")
+    conflict, late, again = stage.response("plain", 2), stage.response("late", 1), stage.response("replay", 1)
+    mine, unwanted, stopped = (stage.response(name) for name in ("ours", "unwanted", "stopped"))
     asked = [one.request_id for one in facts.asked]
     ids = {one.place: one.request_id for one in facts.asked}
     places = {ids.get(answer.place): answer.partition for answer in facts.answered if answer.place}
-    return counts.common(facts) | {
+    return counts.common(facts.without("replay")) | {
         "again_in_flight": again_in_flight,
         "wrong_codes": int(conflict is None or conflict.code != Code.INVALID_REQUEST),
         "remembered_lates": int(late is None),
+        "lost_replays": int(again is None),
         "missing_copies": max(0, 2 - counts.copies(stage, topic)),
         "overlapping_turns": counts.overlapping_turns(facts, names_of(turns)),
         "misplaced": int(places.get("stray") != 1 - stray),
         "second_forwards": asked.count("hopped") - 1,
         "foreign_cancels": int(mine is None or mine.code is not None),
         "ignored_cancels": int(unwanted is None or unwanted.code != Code.CANCELLED),
+        "deaf_calls": int(stopped is None or stopped.code != Code.CANCELLED),
     }
 
 
 def kill(stage: Stage) -> Counts:
     """Killed with two calls in flight below four answers; a repeat comes after the restart."""
-    worker = stage.start()
+    worker = stage.start(restart=False)
     stage.send(Ask("slow-0", "hold=1"), Ask("slow-1", "hold=1"))
     stage.expect("the calls of both slow ones", lambda: stage.called("slow-0") and stage.called("slow-1"))
     quick = [Ask(f"quick-{n}") for n in range(4)]
@@ -89,7 +98,7 @@ def kill(stage: Stage) -> Counts:
 
 def kill_twice(stage: Stage) -> Counts:
     """Killed twice while one call holds the watermark. The window is shut, so that only notes help."""
-    worker = stage.start(WEIR_WINDOW_MS="1")
+    worker = stage.start(restart=False, WEIR_WINDOW_MS="1")
     stage.send(Ask("slow", "hold=2"))
     stage.expect("the call of slow", lambda: stage.called("slow"))
     for number in range(3):
@@ -97,7 +106,7 @@ def kill_twice(stage: Stage) -> Counts:
         stage.expect("an answer of the first worker", lambda n=number: stage.answered(f"first-{n}"))
         stage.pause(SETTLED_S)
     worker.kill()
-    worker = stage.start(WEIR_WINDOW_MS="1")
+    worker = stage.start(restart=False, WEIR_WINDOW_MS="1")
     stage.expect("the second call of slow", lambda: stage.called("slow", 2))
     stage.send(Ask("second-0"), Ask("second-1"))
     stage.expect("answers of the second worker", lambda: stage.answered("second-0", "second-1"))
@@ -116,7 +125,7 @@ def unsettled(stage: Stage) -> Counts:
     Raises:
         TooLateError: When the entry was written after all.
     """
-    worker = stage.start(WEIR_COMMIT_EVERY_MS="20", WEIR_FEED_PAUSE_MS="0")
+    worker = stage.start(restart=False, WEIR_COMMIT_EVERY_MS="20", WEIR_FEED_PAUSE_MS="0")
     stage.send(Ask("first"))
     stage.expect("the first answer", lambda: stage.answered("first"))
     stage.pause(SETTLED_S)
@@ -128,8 +137,8 @@ def unsettled(stage: Stage) -> Counts:
         raise TooLateError("the ledger entry was written before the kill")
     stage.start()
     stage.finish(Ask("last"))
-    stage.pause(SETTLED_S)
     facts = stage.facts()
+    stage.until(lambda: not counts.missing_ledger(stage, facts), 2.0)
     return counts.common(facts) | {"missing_ledger": counts.missing_ledger(stage, facts)}
 
 
@@ -141,7 +150,7 @@ def poison(stage: Stage) -> Counts:
     further_stops     stops beyond the third
     """
     log = stage.home / "poison.txt"
-    worker = stage.start(restart=True, WEIR_BENCH_POISON_LOG=str(log))
+    worker = stage.start(WEIR_BENCH_POISON_LOG=str(log))
     stage.send(Ask("slow", "hold=99"))
     stage.expect("the call of slow", lambda: stage.called("slow"))
     stage.send(Ask("poison", "this prompt is poison", model="poison"), Ask("after"))

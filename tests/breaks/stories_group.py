@@ -1,8 +1,10 @@
 """The stories of two workers: partitions that move, and a worker that sleeps through losing them."""
 
 from signal import SIGCONT, SIGSTOP
+from uuid import UUID
 
 from connectors.kafka.offsets import group_state
+from connectors.kafka.reading import partition_of
 from tests.breaks import counts
 from tests.breaks.counts import Counts
 from tests.breaks.stage import Ask, Stage, signal_to
@@ -29,8 +31,7 @@ def join(stage: Stage) -> Counts:
     after = _one_each(stage, "after")
     stage.send(*after)
     stage.finish(Ask("last"), *(ask.name for ask in [*slow, *after]))
-    facts = stage.facts()
-    return counts.common(facts) | {
+    return counts.common(stage.facts()) | {
         "called_again": counts.called_again(stage, *(ask.name for ask in [*slow, *after])),
         "false_crashes": stage.log("two").count("taken over after a crash"),
     }
@@ -56,10 +57,10 @@ def zombie(stage: Stage) -> Counts:
 
     staying  workers that were thrown out of the group and did not exit
     """
-    sleeper = stage.start("one", WEIR_CREDITS="1")
+    sleeper = stage.start("one", WEIR_CREDITS="1", WEIR_HEARTBEAT_MS="600")
     stage.start("two")
     stage.expect("a partition each", lambda: _took(stage, "one") and _took(stage, "two"))
-    slow = _one_each(stage, "slow", "hold=1")
+    slow = _one_each(stage, "slow", "hold=1", turns=True)  # turns settle at once, so the next is fed at once
     queued = [Ask(f"queued-{n}-{ask.partition}", partition=ask.partition) for ask in slow for n in range(3)]
     stage.send(*slow, *queued)
     stage.expect("both slow calls", lambda: all(stage.called(ask.name) for ask in slow))
@@ -72,15 +73,24 @@ def zombie(stage: Stage) -> Counts:
         stage.expect("all answers", lambda: stage.answered(*names))
     finally:
         signal_to(sleeper, SIGCONT)
-    stage.until(lambda: bool(sleeper.exits), 4.0)
+    stage.until(lambda: bool(sleeper.exits), 8.0)
     stage.pause(0.5)
     stage.finish(Ask("last"))
     return counts.common(stage.facts()) | {"staying": int(not sleeper.exits)}
 
 
-def _one_each(stage: Stage, name: str, prompt: str = "how high is the water?") -> list[Ask]:
-    """A request on each partition."""
-    return [Ask(f"{name}-{number}", prompt, number) for number in range(stage.cluster.partitions)]
+def _one_each(stage: Stage, name: str, prompt: str = "low", *, turns: bool = False) -> list[Ask]:
+    """A request on each partition; with `turns` the first one of a conversation that belongs there."""
+    partitions = range(stage.cluster.partitions)
+    homes = {partition_of(str(each).encode(), len(partitions)): each for each in map(_context, range(40))}
+    return [
+        Ask(f"{name}-{number}", prompt, number, context_id=homes[number] if turns else None)
+        for number in partitions
+    ]
+
+
+def _context(number: int) -> UUID:
+    return UUID(int=number)
 
 
 def _took(stage: Stage, name: str) -> bool:

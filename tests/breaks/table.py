@@ -79,6 +79,8 @@ BREAKS: tuple[Break, ...] = (
     # rebalance
     Break("release-without-drain", "a partition is given back when its calls are done",
           "join", "called_again"),
+    Break("release-without-a-word", "an orderly release is no crash to the next owner",
+          "join", "false_crashes"),
     Break("late-answer-is-written", "what comes in after the drain bound is not written",
           "bound", "duplicate_responses"),
     # zombies
@@ -104,6 +106,7 @@ BREAKS: tuple[Break, ...] = (
     Break("other-body-is-a-repeat", "the same id with another body is refused", "calm", "wrong_codes"),
     Break("failures-are-remembered", "a failure that may pass is not remembered", "calm",
           "remembered_lates"),
+    Break("replays-are-remembered", "a replay is answered however often it is sent", "calm", "lost_replays"),
     Break("repeat-gets-no-copy", "a repeat with a new reply address gets a copy", "calm", "missing_copies"),
     # poison
     Break("no-crash-count", "crashes are counted, and the third named suspect becomes a dead letter",
@@ -118,6 +121,7 @@ BREAKS: tuple[Break, ...] = (
     # cancel
     Break("cancel-of-any-tenant", "a cancel holds for its own tenant only", "calm", "foreign_cancels",
           quick=True),
+    Break("cancel-leaves-calls-alone", "a cancel stops the call that is in flight", "calm", "deaf_calls"),
     Break("cancels-not-read-first", "a worker reads the cancels before it feeds", "calm", "ignored_cancels"),
 )  # fmt: skip
 """One or more for each rule."""

@@ -35,6 +35,9 @@ def test_a_broken_rule_shows_in_its_count_and_the_whole_one_does_not(broken: Bre
 
     assert {name: count for name, count in whole.items() if count} == {}, "with nothing broken"
     assert seen.get(broken.count, 0) > 0, f"{broken.patch} was not seen: {seen}"
+    if broken.also:
+        others = plays.counts(broken.story, broken.also)
+        assert others.get(broken.count, 0) == 0, f"seen without {broken.patch}, so another guard is missing"
     for name in broken.patches:
         file = changed_file(patch_file(name).read_text())
         tree = plays.tree(broken.patches)
