@@ -35,6 +35,7 @@ from connectors.kafka.recovery import Recovery
 from connectors.kafka.rules.lease import Lease
 from connectors.kafka.settling import Settling
 from connectors.kafka.source import RequestSource, SettleSink
+from connectors.kafka.warm import compile_wire
 from connectors.metrics.recorder import Publisher, Recorder
 from connectors.providers.registry import Registry
 from connectors.tokenizers.counter import build as build_counter
@@ -82,6 +83,7 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         cluster, delivery = settings.cluster, settings.delivery
         self._settings = settings
+        self._started = False
         self._lease = Lease(delivery.session.total_seconds())
         self._name = delivery.instance_id or f"{socket.gethostname()}-{os.getpid()}"
         self._ownership = Ownership(delivery, self._allowed)
@@ -138,6 +140,7 @@ class Worker:
 
     def start(self) -> None:
         """Connect: cancels first, then the group."""
+        self._started = True
         cluster = self._settings.cluster
         self._outbox.open(
             [cluster.topic(topic.name) for topic in WRITTEN], [cluster.topic(topic.name) for topic in LOSABLE]
@@ -153,7 +156,9 @@ class Worker:
         self._feeder.stop()
 
     def close(self) -> None:
-        """After the flow has ended: write what is left, end threads and connections."""
+        """After the flow has ended: write what is left, end threads and connections; not before `start`."""
+        if not self._started:
+            return
         self._publisher.stop()
         self._control.stop()
         self._calls.close()
@@ -237,6 +242,7 @@ def serve() -> Dataflow:
 def warm(settings: Settings) -> None:
     """Do what takes time and touches nothing outside, so that `run_worker` need not."""
     _counter(settings.counting.tokenizer)
+    compile_wire()
     for name in settings.plugins:
         importlib.import_module(name)
 

@@ -15,6 +15,7 @@ from kafka.structs import TopicPartition
 from pydantic import ValidationError
 
 from connectors.kafka.clients import client_settings
+from connectors.kafka.membership import QuickClient
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
 from schemas.cluster import Cluster, Delivery
@@ -43,7 +44,12 @@ class Control:
     def start(self, on_cancel: Callable[[str, str], None], fatal: Callable[[str], None]) -> None:
         """Read what is there, then go on in a thread, where `on_cancel` gets tenant and request id."""
         consumer = KafkaConsumer(
-            **client_settings(self._cluster), group_id=None, enable_auto_commit=False, fetch_max_wait_ms=500
+            **client_settings(self._cluster),
+            kafka_client=QuickClient,
+            retry_backoff_ms=20,
+            group_id=None,
+            enable_auto_commit=False,
+            fetch_max_wait_ms=500,
         )
         place = TopicPartition(self._topic, 0)
         consumer.assign([place])

@@ -18,7 +18,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 from connectors.kafka.careful import Careful
 from connectors.kafka.clients import client_settings, group_name
 from connectors.kafka.handover import Handover
-from connectors.kafka.membership import claiming_assignor
+from connectors.kafka.membership import QuickClient, claiming_assignor
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
 from connectors.kafka.partitions import Partition, State
@@ -93,6 +93,7 @@ class Feeder:
         delivery = self._delivery
         return KafkaConsumer(
             **client_settings(self._cluster),
+            kafka_client=QuickClient,
             group_id=group_name(self._cluster),
             group_instance_id=delivery.instance_id,
             partition_assignment_strategy=[claiming_assignor(self._draining)],

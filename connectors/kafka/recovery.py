@@ -17,6 +17,7 @@ from kafka.structs import TopicPartition
 from pydantic import ValidationError
 
 from connectors.kafka.clients import client_settings
+from connectors.kafka.membership import QuickClient
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
 from connectors.kafka.partitions import Partition
@@ -121,6 +122,8 @@ class Recovery:
     def _consumer(self) -> KafkaConsumer:
         return KafkaConsumer(
             **client_settings(self._cluster),
+            kafka_client=QuickClient,
+            retry_backoff_ms=20,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -128,7 +131,7 @@ class Recovery:
             fetch_max_bytes=64 << 20,
             max_poll_records=20_000,
             receive_buffer_bytes=1 << 20,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=10,  # a fetch under way holds up the next one, which is for other partitions
         )
 
     def _fence(self, reader: _Reader) -> None:

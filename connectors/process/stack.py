@@ -19,7 +19,7 @@ from schemas.cluster import Cluster
 
 STANDBY = "--standby"
 """Argument of a worker that waits for its role."""
-SPARE_LATER = timedelta(seconds=5)
+SPARE_LATER = timedelta(seconds=3)
 """How long after the start of a worker the next spare is made."""
 
 

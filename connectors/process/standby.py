@@ -60,7 +60,7 @@ class Standby:
         *,
         env: Mapping[str, str] | None,
         output: Path,
-        later: timedelta = timedelta(seconds=5),
+        later: timedelta = timedelta(seconds=3),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is started before `step`.

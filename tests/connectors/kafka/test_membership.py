@@ -17,6 +17,7 @@ from connectors.kafka import membership as module
 from connectors.kafka.membership import (
     LeasedHeartbeat,
     Membership,
+    QuickClient,
     boot_s,
     claiming_assignor,
     gated_client,
@@ -237,3 +238,15 @@ def test_within_the_lease_everything_leaves():
     gate = Gate(request(PRODUCE))
 
     assert gate.write() == (1, None)
+
+
+def test_a_client_asks_for_metadata_again_after_the_time_it_was_told():
+    manager: Any = SimpleNamespace(cluster=SimpleNamespace(config={"retry_backoff_ms": 100}), _net=None)
+    quick: Any = QuickClient
+
+    quick(net=SimpleNamespace(), manager=manager)
+    untold = manager.cluster.config["retry_backoff_ms"]
+    quick(net=SimpleNamespace(), manager=manager, retry_backoff_ms=20)
+
+    assert untold == 100
+    assert manager.cluster.config["retry_backoff_ms"] == 20
