@@ -153,11 +153,12 @@ class Window:
         self._time_s[entry] = max(0, int(time_s))
 
     def _forget(self, entry: int) -> None:
-        """Take an entry out of the index; those that were pushed on by it move back."""
+        """Take the oldest entry out of the index; those that were pushed on by it move back.
+
+        It stands where its key belongs: only an older one could have pushed it on.
+        """
         index, mask = self._index, self._slot_mask
         hole = self._key[entry] & mask
-        while index[hole] != entry:
-            hole = (hole + 1) & mask
         slot = (hole + 1) & mask
         while (other := index[slot]) != _EMPTY:
             home = self._key[other] & mask
