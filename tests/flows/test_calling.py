@@ -335,14 +335,17 @@ def test_a_new_attempt_of_a_stream_begins_anew(make: Make):
     assert not any(chunk.last for chunk in chunks if chunk.attempt == 1)
 
 
-def test_the_gate_before_the_first_byte_asks_lease_and_door(make: Make):
+def test_the_gate_before_the_first_byte_asks_lease_door_and_deadline(make: Make):
     bench = make()
     gates: list[bool] = []
+    asked = planned()
+    asked.deadline_ms = time.time_ns() // 1_000_000 + 60_000
 
     async def look(_: object) -> object:
-        for lease, ours in ((True, True), (False, True), (True, False)):
+        for lease, ours in ((True, True), (False, True), (True, False), (True, True)):
             bench.lease, bench.door.ours = lease, ours
             gates.append(gate())
+            asked.deadline_ms = 1 if len(gates) == 3 else asked.deadline_ms
         return ANSWER
 
     bench.provider.replies = [look]  # type: ignore[list-item]
@@ -355,9 +358,9 @@ def test_the_gate_before_the_first_byte_asks_lease_and_door(make: Make):
 
     gate: Callable[[], bool] = bool
     bench.provider.complete = complete_with_gate  # type: ignore[method-assign,assignment]
-    bench.run()
+    bench.run(asked)
 
-    assert gates == [True, False, False]
+    assert gates == [True, False, False, False]
 
 
 def test_a_fault_on_the_loop_ends_the_process(make: Make, caplog: pytest.LogCaptureFixture):

@@ -5,6 +5,7 @@ import re
 import socket
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_each_step_takes_what_the_one_before_it_gives():
         for step in steps
     }
 
-    for before, name in zip(STEPS, STEPS[1:], strict=False):
+    for before, name in pairwise(STEPS):
         assert froms[f"weir.{name}"] == {before}
 
 
@@ -59,7 +60,7 @@ def test_the_drawing_names_every_step():
     drawing = to_mermaid(flow())
     arrows = re.findall(r"weir\.(\w+) -- .*? --> weir\.(\w+)", drawing)
 
-    assert arrows == list(zip(STEPS, STEPS[1:], strict=False))
+    assert arrows == list(pairwise(STEPS))
 
 
 def test_a_flow_may_have_another_name():

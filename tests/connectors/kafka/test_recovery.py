@@ -1,5 +1,7 @@
 """Takeover over logs that a stand-in consumer reads: fences, what is owed, and what the window learns."""
 
+import logging
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -275,6 +277,22 @@ def test_a_response_that_is_not_ours_is_passed_over(
 
     assert "is not Weir's" in caplog.text
     assert partition.marks.answered == set()
+
+
+def test_a_long_scan_tells_how_far_it_is_and_runs_beside_the_feeder(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(module, "PROGRESS_S", -1.0)
+    bench.started((10, 1))
+    partition = bench.ownership.adopt(0, 3, BEGIN, Poison.takeover(BEGIN))
+    with caplog.at_level(logging.INFO):
+        bench.recovery.begin([(partition, BEGIN)])
+        end_s = time.monotonic() + 5
+        while not (done := bench.recovery.take_done()) and time.monotonic() < end_s:
+            time.sleep(0.002)
+
+    assert done == [partition]
+    assert "partitions left" in caplog.text
 
 
 def test_nothing_to_take_over_starts_nothing(bench: Bench):
