@@ -226,11 +226,8 @@ class World:
 
     def take_over(self) -> None:
         """A new owner fences both logs, scans them, and is checked against the truth."""
-        mark = Mark(0, Note(0, 0))
-        if self.committed is not None:
-            read = read_mark(*self.committed)
-            assert read is not None
-            mark = read
+        mark = Mark(0, Note(0, 0)) if self.committed is None else read_mark(*self.committed)
+        assert mark is not None
         fence = object()
         self.responses.append(fence)
         self.usage.append(fence)
@@ -297,5 +294,5 @@ class World:
             Phase.CALLED: self.answer,
             Phase.ANSWERED: self.settle,
         }.get(task.phase)
-        if step is not None:
+        if step:
             step(task)
