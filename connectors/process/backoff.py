@@ -1,7 +1,7 @@
 """When a child that ended is started again; pure.
 
 Rules that hold here:
-- The n-th failure in a row waits 0.2 s x 2^(n-1), 15 s at most, jittered; 30 s of health forget the past.
+- The n-th failure in a row waits 0.2 s x 2^(n-1), 15 s at most, jittered; 15 s of health forget the past.
 - The first failure after that, of a child that ran for 5 s, waits nothing: it had served, and was killed
   or lost its session. The next one waits. What fails at once always waits, so that poison doesn't spin.
 """
@@ -20,7 +20,7 @@ class Backoff:
     """Never longer."""
     steady: timedelta = timedelta(seconds=5)
     """A run of this length may end once without a wait."""
-    healthy: timedelta = timedelta(seconds=30)
+    healthy: timedelta = timedelta(seconds=15)
     """A run of this length forgets the failures before it."""
     jitter_ratio: float = 0.2
     """Up to this share is taken off by chance, so that children don't start in step."""

@@ -48,6 +48,7 @@ def gap(run: Run, load: Facts, stops: Sequence[Stop]) -> JsonObject:
     bound_s = STATIC_GAP_S if run.options.static else run.options.session_ms / 1000 + BEYOND_SESSION_S
     return {
         "gap_s": round(gap_s, 3),
+        "gaps_s": [round(each, 3) for each in gaps],
         "gap_bound_s": bound_s,
         "provider_latency_s": latency_s,
         "gap_less_latency_s": round(max(0.0, gap_s - latency_s), 3),

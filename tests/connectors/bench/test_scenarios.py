@@ -78,6 +78,7 @@ def test_kill_of_a_worker_without_memory_is_counted(broker: EmbeddedBroker):
     assert min(report[name] for name in ("duplicate_responses", "repaid_calls", "unflagged_unknowns")) > 0
     assert report["gap_s"] > 0.2
     assert report["finished_again"] >= report["repaid_calls"]
+    assert report["gaps_s"] == [report["gap_s"]]
     assert report["provider_latency_s"] == 0.02
     assert report["gap_less_latency_s"] == pytest.approx(report["gap_s"] - 0.02)
 
