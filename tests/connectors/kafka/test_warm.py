@@ -2,15 +2,17 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
-from connectors.kafka.warm import WIRE
+from connectors.kafka.warm import WIRE, compile_wire
 from schemas.topics import REQUESTS
 from tests.support.kafka import Topics
 
 SCRIPT = """
 import sys
+from typing import Any
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.protocol.schemas.fields.struct import StructField
 from kafka.structs import TopicPartition
@@ -64,3 +66,25 @@ def test_each_message_is_spoken_by_the_pinned_client():
     for request, response, version in WIRE:
         assert request.min_version <= version <= request.max_version
         assert response.min_version <= version <= response.max_version
+
+
+def test_all_of_them_are_compiled_and_a_second_time_is_free():
+    compile_wire()
+    compiled = {name: set(_compiled(pair)) for name, *pair in _named()}
+    compile_wire()
+
+    assert all(compiled.values())
+    assert {name: set(_compiled(pair)) for name, *pair in _named()} == compiled
+
+
+def _named() -> list[tuple[str, Any, Any]]:
+    named: list[tuple[str, Any, Any]] = []
+    for request, response, _ in WIRE:
+        named += [(request.__name__, request, "encode"), (response.__name__, response, "decode")]
+    return named
+
+
+def _compiled(pair: list[Any]) -> list[Any]:
+    """Keys of what is compiled of a message: encoders begin with a version, decoders with `decode`."""
+    message, way = pair
+    return [key for key in message._struct._compiled_encoders if (key[0] == "decode") == (way == "decode")]
