@@ -12,7 +12,6 @@ from tests.support.kafka import Topics
 
 SCRIPT = """
 import sys
-from typing import Any
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.protocol.schemas.fields.struct import StructField
 from kafka.structs import TopicPartition
