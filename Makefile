@@ -40,10 +40,10 @@ run: setup ## start a broker and a worker, ask a dozen questions, stay up (ONCE=
 	@ONCE=$(ONCE) $(BIN)/python -m flows.cli_demo
 
 test: setup ## the tests, at most a few minutes
-	$(BIN)/python -m pytest -m "not full"
+	$(BIN)/python -m pytest -m "not full" -n 4 --dist loadfile
 
 test-full: setup ## the tests that take longer, too
-	$(BIN)/python -m pytest --timeout 1200
+	$(BIN)/python -m pytest --timeout 1200 -n 2 --dist loadfile
 
 prove: setup ## the figures that Weir promises, one JSON line each (an hour or two)
 	@bad=0; \
