@@ -216,4 +216,5 @@ def quieten_kafka_logs(every: timedelta = timedelta(seconds=10)) -> None:
         return
     logger.propagate = False
     logger.setLevel(logging.WARNING)
+    logging.getLogger("kafka.cluster").setLevel(logging.CRITICAL)  # it complains when a client is closed
     logger.addHandler(QuietHandler(logging.getLogger("weir.kafka"), every))

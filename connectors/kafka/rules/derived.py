@@ -47,7 +47,7 @@ def finished(written: Written, topic: str) -> list[Outgoing]:
     return [
         Outgoing(
             topic,
-            Finished(
+            Finished.model_construct(  # its parts were checked with the response
                 request_id=response.request_id,
                 tenant=response.tenant,
                 context_id=response.context_id,
