@@ -1,8 +1,9 @@
 """The same vocabularies as `counter`, run by Hugging Face's `tokenizers`: another algorithm, for comparison.
 
 `rs-bpe` tells the bytes of each token; a token's rank is its number. `tokenizers` wants the merges that
-make a token: the one pair that is left when its bytes are merged by all lower ranks. The patterns are those of tiktoken. Too slow for work
-(seconds to build, a tenth of the speed); tests hold the fast counter against it.
+make a token: the one pair that is left when its bytes are merged by all lower ranks. The patterns are those
+of tiktoken. Too slow for work (seconds to build, a tenth of the speed); tests hold the fast counter against
+it.
 """
 
 from collections.abc import Callable, Mapping
