@@ -142,9 +142,14 @@ class Worker:
         """Connect: cancels first, then the group."""
         self._started = True
         cluster = self._settings.cluster
-        self._outbox.open(
+        written = self._outbox.open(
             [cluster.topic(topic.name) for topic in WRITTEN], [cluster.topic(topic.name) for topic in LOSABLE]
         )
+        for topic, partitions in written.items():
+            if partitions != cluster.partitions:
+                fatal(
+                    f"{topic} has {partitions} partitions, {cluster.partitions} are set: set WEIR_PARTITIONS"
+                )
         self._calls.open(fatal)
         self._control.start(self._calls.cancel, fatal)
         self._publisher.start()

@@ -145,8 +145,8 @@ class Outbox:
         self._main, self._side = _Lane(), _Lane()
         self._cluster, self._linger, self._allowed = cluster, delivery.linger, allowed
 
-    def open(self, topics: list[str], side_topics: list[str]) -> None:
-        """Connect, and fetch the topics' metadata so that no send has to wait for it.
+    def open(self, topics: list[str], side_topics: list[str]) -> dict[str, int]:
+        """Connect, and fetch the topics' metadata so that no send has to wait for it: their partitions.
 
         Raises:
             KafkaError: When a topic can't be found.
@@ -157,8 +157,9 @@ class Outbox:
         )
         with ThreadPoolExecutor(8) as pool:  # one after the other, each would take a back-off
             side = pool.map(self.partitions, side_topics)
-            list(pool.map(self._main.producer.partitions_for, topics))
+            found = list(pool.map(self._main.producer.partitions_for, topics))
             list(side)
+        return {topic: len(partitions) for topic, partitions in zip(topics, found, strict=True)}
 
     def _make(self, **settings: Any) -> KafkaProducer:
         common: dict[str, Any] = client_settings(self._cluster)

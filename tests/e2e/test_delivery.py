@@ -1,7 +1,9 @@
 """The promises of delivery, on a real worker, a real broker and a provider that counts its calls."""
 
 import itertools
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Generator
 from uuid import uuid4
@@ -13,6 +15,7 @@ from connectors.kafka.broker import EmbeddedBroker
 from connectors.kafka.clients import admin
 from schemas.control import Cancel
 from schemas.topics import CHUNKS, CONTROL, DEAD_LETTERS, REQUESTS, RESPONSES, USAGE
+from tests.support.command import environment
 from tests.support.installation import Installation, installed
 from tests.support.kafka import PARTITIONS, fresh_topics, requires
 
@@ -241,3 +244,13 @@ def test_chunks_are_in_order_and_make_up_the_answer(weir: Installation):
     assert [got.value["seq"] for got in chunks] == list(range(len(chunks)))
     assert "".join(got.value["delta"] for got in chunks) == answer.value["response"]
     assert [got.value["last"] for got in chunks][-1] is True
+
+
+def test_worker_refuses_topics_with_another_number_of_partitions(weir: Installation):
+    env = os.environ | environment(weir.topics.cluster) | {"WEIR_PARTITIONS": "9"}
+    command = [sys.executable, "-m", "flows.cli_worker"]
+
+    ended = subprocess.run(command, env=env, capture_output=True, timeout=60, text=True, check=False)
+
+    assert ended.returncode == 70
+    assert f"has {PARTITIONS} partitions, 9 are set" in ended.stderr
