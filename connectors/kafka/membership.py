@@ -70,9 +70,9 @@ def boot_s() -> float:
 class LeasedHeartbeat(Heartbeat):
     """kafka-python's heartbeat bookkeeping, which also keeps the lease."""
 
-    def __init__(self, lease: Lease, **config: Any) -> None:
+    def __init__(self, lease: Lease, stable: Callable[[], bool], **config: Any) -> None:
         super().__init__(**config)
-        self._lease = lease
+        self._lease, self._stable = lease, stable
 
     def sent_heartbeat(self) -> None:
         self._lease.sent(boot_s())
@@ -84,7 +84,8 @@ class LeasedHeartbeat(Heartbeat):
 
     def reset_timeouts(self) -> None:
         super().reset_timeouts()
-        self._lease.joined(boot_s())
+        if self._stable():  # it is also called when the coordinator is found, long before a join may end
+            self._lease.joined(boot_s())
 
 
 class Membership:
@@ -101,7 +102,11 @@ class Membership:
         self._coordinator = coordinator
         self._rejoin: Callable[[], None] = coordinator.request_rejoin
         self._swallow = False
-        heartbeat = LeasedHeartbeat(lease, **coordinator.config)
+
+        def stable() -> bool:
+            return coordinator.state.name == "STABLE"
+
+        heartbeat = LeasedHeartbeat(lease, stable, **coordinator.config)
         coordinator.heartbeat = heartbeat
         coordinator.request_rejoin = self._request_rejoin
         need: Callable[[], bool] = coordinator.need_rejoin

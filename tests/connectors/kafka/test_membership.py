@@ -11,7 +11,7 @@ from kafka import errors as foreign
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.heartbeat import Heartbeat
 from kafka.net.compat import KafkaNetClient
-from kafka.structs import TopicPartition
+from kafka.structs import MemberState, TopicPartition
 
 from connectors.kafka import membership as module
 from connectors.kafka.membership import (
@@ -59,7 +59,11 @@ def test_heartbeats_keep_the_lease(monkeypatch: pytest.MonkeyPatch):
     now_s = 100.0
     monkeypatch.setattr(module, "boot_s", lambda: now_s)
     lease = Lease(10.0)
-    heartbeat = LeasedHeartbeat(lease, session_timeout_ms=10_000)
+    stable = False
+    heartbeat = LeasedHeartbeat(lease, lambda: stable, session_timeout_ms=10_000)
+    heartbeat.reset_timeouts()
+    assert not lease.opened
+    stable = True
     heartbeat.reset_timeouts()
     assert lease.until_s == 108.0
     now_s = 103.0
@@ -78,6 +82,7 @@ class Coordinator:
     """As much of a consumer's coordinator as membership touches."""
 
     def __init__(self) -> None:
+        self.state = MemberState.UNJOINED
         self.config = {"session_timeout_ms": 10_000, "heartbeat_interval_ms": 500}
         self.heartbeat: object = None
         self.rejoining = False
