@@ -24,6 +24,8 @@ from connectors.bench.facts import Answered, Asked, Begun, Buried, Done, Place, 
 
 GRACE_MS = 1000.0
 """An answer sent this shortly before a kill need not have been written."""
+AFTER_MS = 250.0
+"""So long after the end of a process the provider may take an answer to a dead connection for sent."""
 
 
 def lost(asked: Iterable[Asked], answered: Iterable[Answered], done: Iterable[Done]) -> list[Place]:
@@ -81,7 +83,10 @@ def finished_again(calls: Iterable[ProviderCall]) -> int:
 
 
 def _excused(end_ms: float, again_ms: float, stops: Sequence[Stop]) -> bool:
-    return any(stop.at_ms - GRACE_MS <= end_ms <= stop.until_ms and stop.at_ms <= again_ms for stop in stops)
+    return any(
+        stop.at_ms - GRACE_MS <= end_ms <= stop.until_ms + AFTER_MS and stop.at_ms <= again_ms
+        for stop in stops
+    )
 
 
 def unknown_outcomes(answered: Iterable[Answered]) -> int:

@@ -96,7 +96,8 @@ def test_answer_that_is_asked_for_again_without_a_stop_is_repaid():
         pytest.param(2212.0, 0, id="sent just within a second of the kill"),
         pytest.param(2213.0, 1, id="sent more than a second before the kill"),
         pytest.param(1212.6, 0, id="sent just before the kill"),
-        pytest.param(1100.0, 1, id="sent when the killed one was gone: its successor pays twice"),
+        pytest.param(1100.0, 0, id="sent to the connection of one just killed"),
+        pytest.param(900.0, 1, id="sent when the killed one was long gone: its successor pays twice"),
         pytest.param(9000.0, 1, id="killed after the second call"),
     ],
 )
