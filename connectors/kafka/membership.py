@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, structs
 from kafka import errors as foreign
 from kafka.cluster import ClusterMetadata
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
@@ -28,6 +28,7 @@ from kafka.structs import TopicPartition
 from connectors.kafka.rules.lease import Lease
 
 _PRODUCE = b"\0\0"
+_STABLE: Any = cast(Any, structs).MemberState.STABLE
 _PARTS: tuple[tuple[type, str], ...] = (
     (BaseCoordinator, "request_rejoin"),
     (BaseCoordinator, "need_rejoin"),
@@ -104,7 +105,7 @@ class Membership:
         self._swallow = False
 
         def stable() -> bool:
-            return coordinator.state.name == "STABLE"
+            return bool(coordinator.state == _STABLE)
 
         heartbeat = LeasedHeartbeat(lease, stable, **coordinator.config)
         coordinator.heartbeat = heartbeat
