@@ -108,10 +108,10 @@ def _follow(client: Client, request: Request, timeout_s: float, *, show: bool) -
     request_id = str(request.request_id)
     shown = Shown()
     client.follow([request])
-    place = client.put(request)
     # The worker's own deadline answers first; two seconds more let that answer arrive.
     until_s = time.monotonic() + timeout_s + 2
     try:
+        place = client.put(request)
         while time.monotonic() < until_s:
             for event in client.events(0.2):
                 if event.request_id != request_id:
