@@ -37,6 +37,8 @@ class Streamer:
         self._texts: list[str] = []
         self._chars = 0
         self._tool_calls: list[JsonObject] = []
+        self._reasoning: list[str] = []
+        self._logprobs: list[JsonObject] = []
         self._timer: asyncio.TimerHandle | None = None
         self.first_s: float | None = None
         """When the first piece came, on the monotonic clock, in seconds."""
@@ -44,8 +46,10 @@ class Streamer:
     async def take(self, piece: Piece) -> None:
         """A piece came; returns when there is room for more."""
         self._texts.append(piece.text)
-        self._chars += len(piece.text)
+        self._reasoning.append(piece.reasoning)
+        self._chars += len(piece.text) + len(piece.reasoning)
         self._tool_calls.extend(piece.tool_calls)
+        self._logprobs.extend(piece.logprobs)
         if self.first_s is None:
             self.first_s = time.monotonic()
             self._write()
@@ -60,7 +64,9 @@ class Streamer:
         """The attempt answered: write what is left, marked as the last. An unstreamed answer is one chunk."""
         if self.first_s is None:
             self._texts.append(answer.text)
+            self._reasoning.append(answer.reasoning)
             self._tool_calls.extend(answer.tool_calls)
+            self._logprobs.extend((answer.logprobs or {}).get("content") or ())
         self._write(last=True)
         return LastChunk(attempt=self._attempt, seq=self._seq - 1)
 
@@ -78,10 +84,13 @@ class Streamer:
             seq=self._seq,
             delta="".join(self._texts),
             tool_calls=self._tool_calls or None,
+            reasoning_content="".join(self._reasoning) or None,
+            logprobs=self._logprobs or None,
             last=last,
         )
         self._seq += 1
         self._texts, self._chars, self._tool_calls = [], 0, []
+        self._reasoning, self._logprobs = [], []
         key = self._request_id.encode("utf-8", "replace")
         self._outbox.send(
             Outgoing(self._topic, chunk.to_bytes(), self._partition, key, self._headers), lost=_ignore

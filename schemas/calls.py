@@ -10,6 +10,7 @@ ProviderError
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from schemas.base import JsonObject
 from schemas.requests import Message, Request
@@ -46,10 +47,26 @@ class Route:
     """Base URL of the server; `None` for the provider's default."""
     api_key: str | None = field(default=None, repr=False)
     """Secret for the server, already read from the environment; never logged."""
+    api_key_file: str | None = None
+    """File with the secret instead, read again when it changes, so that the key can be rotated."""
+    client: Literal["http", "sdk"] = "http"
+    """What moves the bytes: Weir's own connections, or the provider's official SDK."""
+    proxy: str | None = field(default=None, repr=False)
+    """URL of the HTTP proxy on the way to the server; it may hold a password, so it is never logged."""
+    ca_file: str | None = None
+    """PEM file of the authorities that may sign the server's certificate; `None` for the system's."""
+    client_cert_file: str | None = None
+    """PEM file with our certificate and its key, for servers that ask for one."""
+    verify_tls: bool = True
+    """Whether the server's certificate is checked."""
     input_cost_usd: float = 0.0
     """Price of one input token."""
     output_cost_usd: float = 0.0
     """Price of one output token."""
+    cache_read_cost_usd: float | None = None
+    """Price of one input token read from the provider's prompt cache; `None`: as any input token."""
+    cache_write_cost_usd: float | None = None
+    """Price of one input token written to the provider's prompt cache; `None`: as any input token."""
     max_input_tokens: int | None = None
     """The model's window for input, where known."""
     max_output_tokens: int | None = None
@@ -106,6 +123,24 @@ class Piece:
     """Text to append."""
     tool_calls: tuple[JsonObject, ...] = ()
     """Pieces of tool calls, in the OpenAI delta shape."""
+    reasoning: str = ""
+    """Thinking to append, where the provider shows it."""
+    logprobs: tuple[JsonObject, ...] = ()
+    """Log-probabilities of the text's tokens, in the shape of OpenAI's `logprobs.content`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """One of a provider's limits on us, as its headers told it."""
+
+    name: str
+    """What is limited: `requests`, `tokens`, `input_tokens`, `output_tokens`."""
+    limit: int | None
+    """Most requests or tokens in a window."""
+    remaining: int | None
+    """Requests or tokens that are left of it."""
+    reset_s: float | None
+    """Seconds until it is whole again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +161,16 @@ class Answer:
     """Tools asked for, in the OpenAI shape."""
     status: int = 200
     """HTTP status."""
+    finish_reason_raw: str | None = None
+    """The provider's own word for why it ended."""
+    reasoning: str = ""
+    """The thinking, where the provider shows it."""
+    provider_content: JsonObject | None = None
+    """`{"format": NAME, "content": [...]}` in the provider's own shape, where OpenAI's loses some of it."""
+    logprobs: JsonObject | None = None
+    """Log-probabilities, in the shape of OpenAI's `logprobs`."""
+    limits: tuple[RateLimit, ...] = ()
+    """What the reply's headers said of the provider's limits."""
 
 
 class ProviderError(Exception):
@@ -146,6 +191,8 @@ class ProviderError(Exception):
         """HTTP status, where there was one."""
         self.retry_after_s = retry_after_s
         """Seconds the server asks us to wait, where it does."""
+        self.limits: tuple[RateLimit, ...] = ()
+        """What the reply's headers said of the provider's limits."""
 
 
 class Throttled(ProviderError):  # noqa: N818 - named by whose fault it is

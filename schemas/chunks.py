@@ -24,5 +24,9 @@ class Chunk(Event):
     """Text to append."""
     tool_calls: list[JsonObject] | None = None
     """Pieces of tool calls, in the OpenAI delta shape."""
+    reasoning_content: str | None = None
+    """Thinking to append, where the provider shows it."""
+    logprobs: list[JsonObject] | None = None
+    """Log-probabilities of the tokens of `delta`, in the shape of OpenAI's `logprobs.content`."""
     last: bool = False
     """Whether the attempt's stream ends here; the response follows."""

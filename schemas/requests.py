@@ -57,6 +57,10 @@ class Message(Event):
     """Calls of tools that the assistant asked for in this turn."""
     tool_call_id: str | None = None
     """Which tool call this turn answers."""
+    reasoning_content: str | None = None
+    """Thinking of the assistant in this turn, where the provider showed it."""
+    provider_content: JsonObject | None = None
+    """The response's `provider_content`, handed back: the same provider gets it in the turn's place."""
 
 
 class Request(Event):

@@ -148,6 +148,15 @@ class Response(Event):
     """Tools that the model asked for, in the OpenAI shape."""
     finish_reason: str | None = None
     """Why the answer ended: `stop`, `length`, `tool_calls`, `content_filter`."""
+    finish_reason_raw: str | None = None
+    """The provider's own word for it: `stop_sequence`, `SAFETY`, ..."""
+    reasoning_content: str | None = None
+    """The model's thinking, where the provider shows it."""
+    provider_content: JsonObject | None = None
+    """Content in the provider's own shape (thinking with signatures, unknown blocks), where OpenAI's loses
+    some of it. Send it back on the assistant's turn, and the same provider gets it as it was."""
+    logprobs: JsonObject | None = None
+    """Log-probabilities of the answer's tokens, in the OpenAI shape."""
     error: ErrorInfo | None = None
     """The failure; absent on an answer."""
     tokens_used: Tokens = 0

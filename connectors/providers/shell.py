@@ -98,7 +98,7 @@ class HttpProvider:
             if streams and self._codec.streams(response.headers.get("content-type", "")):
                 return await self._stream(body, sink)
             answer = await self._whole(body, good)
-            if streams and sink is not None and (answer.text or answer.tool_calls):
+            if streams and sink is not None and (answer.text or answer.tool_calls or answer.reasoning):
                 await sink(_as_piece(answer))
             return answer
         finally:
@@ -188,6 +188,10 @@ def _checked(answer: Answer, body: bytes) -> Answer:
         (answer.text, (str,)),
         (answer.model, (str, NoneType)),
         (answer.usage_raw, (dict, NoneType)),
+        (answer.provider_content, (dict, NoneType)),
+        (answer.logprobs, (dict, NoneType)),
+        (answer.reasoning, (str,)),
+        (answer.finish_reason_raw, (str, NoneType)),
         *((call, (dict,)) for call in answer.tool_calls),
     ]
     if not all(isinstance(part, kind) for part, kind in parts):
@@ -197,7 +201,8 @@ def _checked(answer: Answer, body: bytes) -> Answer:
 
 def _as_piece(answer: Answer) -> Piece:
     deltas = tuple({"index": place, **call} for place, call in enumerate(answer.tool_calls))
-    return Piece(answer.text, deltas)
+    probable = (answer.logprobs or {}).get("content") or ()
+    return Piece(answer.text, deltas, answer.reasoning, tuple(probable))
 
 
 def _texts(call: Call) -> list[str]:

@@ -89,8 +89,15 @@ def estimated_usage(job: Job, answer: Answer) -> Usage:
 
 
 def cost_usd(route: Route, usage: Usage) -> float:
-    """Money for the tokens, by the route's prices."""
-    return usage.input_tokens * route.input_cost_usd + usage.output_tokens * route.output_cost_usd
+    """Money for the tokens, by the route's prices; cached tokens have their own, where it has one."""
+    usd = usage.input_tokens * route.input_cost_usd + usage.output_tokens * route.output_cost_usd
+    for tokens, price_usd in (
+        (usage.cached_tokens, route.cache_read_cost_usd),
+        (usage.cache_write_tokens, route.cache_write_cost_usd),
+    ):
+        if tokens and price_usd is not None:
+            usd += tokens * (price_usd - route.input_cost_usd)
+    return max(0.0, usd)
 
 
 def _ms(seconds: float) -> float:
