@@ -6,7 +6,8 @@ import pytest
 
 from connectors.providers.extractive import Extractive
 from connectors.providers.openai import OpenAICodec
-from connectors.providers.registry import OPENAI_BASES, Registry
+from connectors.providers.openai_quirks import QUIRKS, Quirks
+from connectors.providers.registry import Registry
 from connectors.providers.shell import HttpProvider
 from connectors.providers.wire import Provider
 from flows import ports
@@ -19,7 +20,7 @@ from tests.support.loopback import Loopback, Received, Reply
 def test_the_known_names_have_their_providers():
     registry = Registry()
 
-    assert registry.names() == sorted({"extractive", "ollama", "ollama_chat", *OPENAI_BASES})
+    assert registry.names() == sorted({"extractive", "ollama", "ollama_chat", *QUIRKS})
     for name in registry.names():
         kind = Extractive if name == "extractive" else HttpProvider
         assert isinstance(registry.of(make_route(name)), kind)
@@ -52,6 +53,7 @@ def test_routes_of_one_server_share_a_provider_and_others_do_not():
         ("vllm", "http://127.0.0.1:8000/v1/chat/completions"),
         ("lmstudio", "http://127.0.0.1:1234/v1/chat/completions"),
         ("ollama", "http://127.0.0.1:11434/api/chat"),
+        ("anthropic", "https://api.anthropic.com/v1/messages"),
     ],
 )
 def test_each_provider_has_its_own_default_address(name: str, url: str):
@@ -89,7 +91,7 @@ def test_a_made_up_codec_goes_over_http_and_its_connections_end_with_the_registr
     async def main() -> Answer:
         async with Loopback(script) as server:
             registry = Registry(max_answer_bytes=10_000)
-            registry.register_codec("made_up", OpenAICodec(server.url))
+            registry.register_codec("made_up", OpenAICodec(Quirks("made_up", server.url)))
             call = make_call(route=make_route("made_up"))
             answer = await registry.of(call.route).complete(call, None, None, always)
             await registry.close()
