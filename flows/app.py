@@ -5,6 +5,7 @@
 serves with the settings of the environment; `weir worker` does the same with more manners.
 """
 
+import asyncio
 import atexit
 import functools
 import gc
@@ -151,6 +152,7 @@ class Worker:
                     f"{topic} has {partitions} partitions, {cluster.partitions} are set: set WEIR_PARTITIONS"
                 )
         self._calls.open(fatal)
+        asyncio.run_coroutine_threadsafe(self._registry.warm(self._settings.routes), self._calls.loop)
         self._control.start(self._calls.cancel, fatal)
         self._publisher.start()
         Watchdog(self._settings, self._lease).start()
@@ -178,6 +180,7 @@ class Worker:
             "partitions": float(len(owned.partitions)),
             "window_entries": float(len(owned.window)),
             "calls": float(len(self._calls.active)),
+            **self._registry.gauges(),
         }
         counters = dict(owned.counters)
         counters["window_overwritten"] = owned.window.overwritten

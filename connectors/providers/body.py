@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 
 import aiohttp
 
@@ -12,7 +13,9 @@ END_S = 0.05
 
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "the server's name is not known"),
+    (aiohttp.ClientConnectorCertificateError, "the server's certificate is not one that we trust"),
     (aiohttp.ClientSSLError, "the connection failed: TLS"),
+    (aiohttp.ClientHttpProxyError, "the proxy refused to connect us"),
     (aiohttp.ServerDisconnectedError, "the server closed the connection before its answer"),
     (aiohttp.ClientPayloadError, "the answer was cut"),
     (aiohttp.ClientResponseError, "the answer is not HTTP"),
@@ -31,6 +34,16 @@ class Body:
         self._size_bytes = 0
         self._first = True
         self._pace(restart=False)
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return self.response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, case-insensitive."""
+        return self.response.headers
 
     async def next(self) -> bytes:
         """The bytes that came since; none at the end.
@@ -66,6 +79,10 @@ class Body:
         except (aiohttp.ClientError, OSError):
             self.response.close()
 
+    async def close(self) -> None:
+        """Done with it; after the last byte the connection is back in the pool already."""
+        self.response.close()
+
     def _pace(self, *, restart: bool) -> None:
         """From the next read on the time between reads holds; with `restart` from now on."""
         connection = self.response.connection
@@ -91,5 +108,6 @@ def why(error: Exception) -> str:
             return reason
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"the connection failed: {os.strerror(number) if number else 'no address answered'}"
+        whose = " to the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+        return f"the connection{whose} failed: {os.strerror(number) if number else 'no address answered'}"
     return f"the connection was lost: {os.strerror(number) if number else type(error).__name__}"

@@ -13,52 +13,42 @@ from email.utils import formatdate
 from types import NoneType
 from typing import ParamSpec, TypeVar
 
-import aiohttp
-
-from connectors.providers.body import Body, why
+from connectors.providers.deadlines import Deadlines
 from connectors.providers.errors import conceal
-from connectors.providers.pool import GATE, client_timeout, open_session
+from connectors.providers.http import HttpTransport
+from connectors.providers.keys import Keys
+from connectors.providers.pool import Way
+from connectors.providers.transport import Connections, Reply, Transport
 from connectors.providers.wire import Codec, Gate, PieceSink, StreamDecoder
-from schemas.calls import (
-    Answer,
-    Call,
-    HttpRequest,
-    Malformed,
-    Missing,
-    Piece,
-    ProviderError,
-    Timeouts,
-    Unavailable,
-)
+from schemas.calls import Answer, Call, HttpRequest, Malformed, Missing, Piece, ProviderError, Unavailable
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Largest answer that is read."""
-MAX_ERROR_BYTES = 64 * 1024
-"""How much is read of a reply that is an error."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class HttpProvider:
-    """A codec and its connections to one server. Lives on one event loop."""
+class Shell:
+    """A codec and what moves its bytes. Lives on one event loop; `encode` may run on another thread."""
 
     def __init__(
-        self, codec: Codec, *, max_connections: int = 4096, max_answer_bytes: int = MAX_ANSWER_BYTES
+        self, codec: Codec, transport: Transport, *, max_answer_bytes: int = MAX_ANSWER_BYTES
     ) -> None:
         self._codec = codec
-        self._max_connections = max_connections
+        self._transport = transport
         self._max_answer_bytes = max_answer_bytes
-        self._session: aiohttp.ClientSession | None = None
+        self._keys = Keys()
+        self._deadlines = Deadlines()
 
     def encode(self, call: Call) -> HttpRequest:
-        """The bytes of a call; pure.
+        """The bytes of a call; pure but for the file that the route's key may stand in.
 
         Raises:
             Refused: When the provider can't honour a parameter; the reason names it.
-            Missing: When the route has no address.
+            Missing: When the route has no address, or no key where it should.
         """
-        return self._codec.encode(call)
+        return self._codec.encode(self._keys.keyed(call))
 
     async def complete(
         self, call: Call, request: HttpRequest | None, sink: PieceSink | None, gate: Gate
@@ -68,94 +58,109 @@ class HttpProvider:
         Raises:
             ProviderError: One of its leaves.
         """
-        total = asyncio.timeout(call.route.timeouts.total_s)
-        mark = GATE.set(gate)
+        limit = self._deadlines.start(call.route.timeouts.total_s)
         try:
-            async with total:
-                return await self._exchange(call, request or self.encode(call), sink)
+            return await self._keyed(call, request or self.encode(call), sink, gate)
         except ProviderError as error:
-            conceal(error, call.route.api_key, _texts(call))
+            for key in self._keys.secrets(call.route):
+                conceal(error, key, ())
+            conceal(error, None, _texts(call))
             raise
-        except TimeoutError as error:
-            if not total.expired():
+        except asyncio.CancelledError as error:
+            if not limit.ran_out():
                 raise
             raise Unavailable(f"no whole answer within {call.route.timeouts.total_s:g} s") from error
         finally:
-            GATE.reset(mark)
+            limit.end()
+
+    async def warm(self, call: Call) -> None:
+        """Open a connection to where the call would go, and send nothing.
+
+        Raises:
+            ProviderError: When that fails.
+        """
+        await self._transport.warm(call.route, self.encode(call))
+
+    def connections(self) -> Connections:
+        """The connections now; from any thread."""
+        return self._transport.connections()
 
     async def close(self) -> None:
         """End all connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        self._deadlines.close()
+        await self._transport.close()
 
-    async def _exchange(self, call: Call, request: HttpRequest, sink: PieceSink | None) -> Answer:
-        response = await self._send(call.route.timeouts, request)
+    async def _keyed(self, call: Call, request: HttpRequest, sink: PieceSink | None, gate: Gate) -> Answer:
+        """Once more where the key was rotated since the request was made: a 401 costs nothing."""
         try:
-            good = 200 <= response.status < 300
-            body = Body(response, call.route.timeouts, self._max_answer_bytes if good else MAX_ERROR_BYTES)
-            streams = call.stream and good
-            if streams and self._codec.streams(response.headers.get("content-type", "")):
-                return await self._stream(body, sink)
-            answer = await self._whole(body, good)
+            return await self._exchange(call, request, sink, gate)
+        except Missing as error:
+            if error.status not in (401, 403) or call.route.api_key_file is None:
+                raise
+            self._keys.doubt(call.route)
+            again = self.encode(call)
+            if again.headers == request.headers:
+                raise
+        return await self._exchange(call, again, sink, gate)
+
+    async def _exchange(self, call: Call, request: HttpRequest, sink: PieceSink | None, gate: Gate) -> Answer:
+        reply = await self._transport.send(call.route, request, gate, self._max_answer_bytes)
+        try:
+            streams = call.stream and 200 <= reply.status < 300
+            if streams and self._codec.streams(reply.headers.get("content-type", "")):
+                return await self._stream(reply, sink)
+            answer = await self._whole(reply)
             if streams and sink is not None and (answer.text or answer.tool_calls or answer.reasoning):
                 await sink(_as_piece(answer))
             return answer
         finally:
-            # After the last byte the connection is back in the pool already, and this does nothing.
-            response.close()
+            await reply.close()
 
-    async def _send(self, timeouts: Timeouts, request: HttpRequest) -> aiohttp.ClientResponse:
-        if self._session is None:
-            self._session = open_session(self._max_connections, timeouts.connect_s)
-        try:
-            return await self._session.request(
-                request.method,
-                request.url,
-                data=request.body,
-                headers=request.headers,
-                allow_redirects=False,
-                timeout=client_timeout(timeouts),
-            )
-        except aiohttp.ConnectionTimeoutError as error:
-            raise Unavailable(f"connect timed out after {timeouts.connect_s:g} s") from error
-        except aiohttp.ServerTimeoutError as error:
-            raise Unavailable(f"no first byte within {timeouts.first_byte_s:g} s") from error
-        except (ValueError, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            # aiohttp's word for an address or a header that can't be sent; its text may hold the key.
-            raise Missing("the address or a header can't be sent: check api_base and api_key") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(why(error)) from error
-
-    async def _whole(self, body: Body, good: bool) -> Answer:
+    async def _whole(self, reply: Reply) -> Answer:
+        good = 200 <= reply.status < 300
         parts: list[bytes] = []
         try:
-            while data := await body.next():
+            while data := await reply.next():
                 parts.append(data)
         except (Malformed, Unavailable):
             # Of an error the status says enough.
             if good:
                 raise
         text = parts[0] if len(parts) == 1 else b"".join(parts)
-        headers: Mapping[str, str] = body.response.headers
+        headers: Mapping[str, str] = reply.headers
         if not good and "date" not in headers:
             headers = {name.lower(): value for name, value in headers.items()}
             headers["date"] = formatdate(usegmt=True)
-        return _checked(_read(text, self._codec.decode, body.response.status, headers, text), text)
+        return _checked(_read(text, self._codec.decode, reply.status, headers, text), text)
 
-    async def _stream(self, body: Body, sink: PieceSink | None) -> Answer:
+    async def _stream(self, reply: Reply, sink: PieceSink | None) -> Answer:
         decoder = self._codec.decoder()
         data = b""
         try:
-            while not decoder.done and (data := await body.next()):
+            while not decoder.done and (data := await reply.next()):
                 await _hand_on(decoder, data, sink)
         except Unavailable as error:
             # Where the end was cut behind a whole answer, it is paid for and counts.
             return _finish_after(error, decoder)
         await _hand_on(decoder, b"", sink)
         answer = _checked(_read(data, decoder.finish), data)
-        await body.end()
+        await reply.end()
         return answer
+
+
+class HttpProvider(Shell):
+    """A codec over Weir's own connections."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        *,
+        max_connections: int = 4096,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+        way: Way | None = None,
+    ) -> None:
+        transport = HttpTransport(way or Way(max_connections))
+        super().__init__(codec, transport, max_answer_bytes=max_answer_bytes)
 
 
 async def _hand_on(decoder: StreamDecoder, data: bytes, sink: PieceSink | None) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -68,17 +69,18 @@ Script = Callable[[Received, Reply], Awaitable[None]]
 class Loopback:
     """`async with Loopback(script) as server`: one script for all requests; closes with its connections."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
         self.script = script
+        self._tls = tls
         self.received: list[Received] = []
         self.connections = 0
         self.closed_by_peer = asyncio.Event()
         self._open: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "Loopback":
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=2**24)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=2**24, ssl=self._tls)
         self.port: int = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(
