@@ -1,0 +1,184 @@
+"""The wire format of Gemini's generateContent, whole and as server-sent events. Pure.
+
+Source: https://ai.google.dev/api/generate-content. The key goes in a header, never in the URL. Only the first
+candidate is read.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from urllib.parse import quote
+
+import orjson
+
+from connectors.providers.gemini_answer import Reading
+from connectors.providers.gemini_body import body
+from connectors.providers.gemini_errors import error_in, error_of, error_of_reply
+from connectors.providers.wire import Lines, address, call_headers, read_object, to_json
+from schemas.base import JsonObject
+from schemas.calls import Answer, Call, HttpRequest, Malformed, Piece, Unavailable
+
+BASE = "https://generativelanguage.googleapis.com"
+"""Where the API is, unless the route says it."""
+VERSION = "v1beta"
+"""Version of the API, unless the route's base names one."""
+MAX_STRAY_BYTES = 64 * 1024
+"""How much is kept of a stream's lines that are no events: an error may stand there."""
+
+_VERSIONED = re.compile(r"/v\d+\w*/?$")
+_FIELDS = (b":", b"event:", b"id:", b"retry:")
+
+
+class GeminiCodec:
+    """`generateContent` and `streamGenerateContent` of the Gemini API."""
+
+    def __init__(self, base: str = BASE) -> None:
+        self._base = base
+
+    def encode(self, call: Call) -> HttpRequest:
+        """The bytes of a call.
+
+        Raises:
+            Refused: When Gemini lacks a parameter; the reason names it.
+        """
+        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
+        return HttpRequest("POST", self._url(call, method), _headers(call), to_json(body(call)))
+
+    def encode_count(self, call: Call) -> HttpRequest:
+        """The bytes of the question how many input tokens a call has; `decode_count` reads the answer.
+
+        Raises:
+            Refused: When Gemini lacks a parameter; the reason names it.
+        """
+        asked = {"generateContentRequest": {"model": _model(call), **body(call)}}
+        return HttpRequest("POST", self._url(call, "countTokens"), _headers(call), to_json(asked))
+
+    def decode(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Read one whole reply, also one that came as a list of its pieces.
+
+        Raises:
+            ProviderError: By the error, or `Malformed` where a good status has no answer.
+        """
+        if not 200 <= status < 300:
+            raise error_of_reply(status, headers, body)
+        reading = Reading()
+        for event in _events(body, status):
+            reading.add(event)
+        return reading.answer()
+
+    def decode_count(self, status: int, headers: Mapping[str, str], body: bytes) -> int:
+        """Read how many input tokens a call has.
+
+        Raises:
+            ProviderError: By the error, or `Malformed` where a good status has no number.
+        """
+        if not 200 <= status < 300:
+            raise error_of_reply(status, headers, body)
+        found = read_object(body, status).get("totalTokens")
+        if not isinstance(found, int):
+            raise Malformed("the answer has no `totalTokens`", status=status, body=body)
+        return found
+
+    def decoder(self) -> "GeminiStream":
+        """A reader of one streamed answer."""
+        return GeminiStream()
+
+    def streams(self, content_type: str) -> bool:
+        """Events have a type of their own; a JSON value or a page is no stream."""
+        return not content_type.startswith(("application/json", "text/html"))
+
+    def _url(self, call: Call, method: str) -> str:
+        base = call.route.api_base or self._base
+        version = "" if _VERSIONED.search(base) else f"/{VERSION}"
+        return address(call, self._base, f"{version}/{_model(call)}:{method}")
+
+
+class GeminiStream:
+    """Reads server-sent events. Its fields are its whole state."""
+
+    __slots__ = ("_data", "_lines", "_reading", "_stray", "_stray_bytes", "done")
+
+    def __init__(self) -> None:
+        self.done = False
+        self._lines = Lines()
+        self._data: list[bytes] = []
+        self._stray: list[bytes] = []
+        self._stray_bytes = 0
+        self._reading = Reading()
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """What these bytes complete, as at most one piece; empty bytes end it.
+
+        Raises:
+            ProviderError: When the server reports an error in mid-stream, or sends what we can't read.
+        """
+        mark = self._reading.mark()
+        if data:
+            for line in self._lines.feed(data):
+                self._line(line)
+        else:
+            # What was cut in its middle is dropped: `finish` knows whether enough came.
+            with suppress(Malformed):
+                self._line(self._lines.rest())
+                self._line(b"")
+            self._look_for_error()
+        return self._reading.since(mark)
+
+    def finish(self) -> Answer:
+        """The answer of all that was fed.
+
+        Raises:
+            Unavailable: When no finish reason came, or one that is no answer.
+            Malformed: When no candidate came at all.
+        """
+        if self._reading.finish_reason is None:
+            raise Unavailable("the stream was cut")
+        return self._reading.answer()
+
+    def _line(self, line: bytes) -> None:
+        if line.startswith(b"data:"):
+            self._data.append(line[5:])
+        elif not line:
+            if self._data:
+                event = b"\n".join(self._data) if len(self._data) > 1 else self._data[0]
+                self._data.clear()
+                self.done = self._reading.add(read_object(event)) or self.done
+        elif not line.startswith(_FIELDS) and self._stray_bytes < MAX_STRAY_BYTES:
+            self._stray_bytes += len(line)
+            self._stray.append(line[:MAX_STRAY_BYTES])
+
+    def _look_for_error(self) -> None:
+        """An error in mid-stream comes as bare JSON, not as an event."""
+        if self._stray and self._reading.finish_reason is None:
+            found = error_in(b"\n".join(self._stray))
+            if found is not None:
+                raise error_of(found)
+
+
+def _model(call: Call) -> str:
+    """The model's resource name: `models/...`, or the one that the route has, such as `tunedModels/...`."""
+    name = quote(call.route.model, safe="/:@")
+    return name if "/" in name else f"models/{name}"
+
+
+def _headers(call: Call) -> dict[str, str]:
+    made = call_headers(call)
+    if call.route.api_key:
+        key = call.route.api_key.strip()
+        if made.get("authorization") == f"Bearer {key}":
+            del made["authorization"]
+        made.setdefault("x-goog-api-key", key)
+    return made
+
+
+def _events(body: bytes, status: int) -> list[JsonObject]:
+    """The responses in a body: one, or a list of them."""
+    if not body.lstrip().startswith(b"["):
+        return [read_object(body, status)]
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"the answer is not JSON: {error}", status=status, body=body) from error
+    if not found or not all(isinstance(event, dict) for event in found):
+        raise Malformed("the answer is not a JSON object", status=status, body=body)
+    return found
