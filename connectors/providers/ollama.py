@@ -1,7 +1,8 @@
 """The wire format of Ollama's chat, whole and as lines of JSON. Pure.
 
-Source: https://docs.ollama.com/api/chat. What Ollama lacks (`n` over 1, a forced tool, images by address) is
-refused by name, or left out where the route has `drop_params`.
+Source: https://docs.ollama.com/api/chat. What Ollama lacks (`n` over 1, a forced tool, documents, images by
+address) is refused by name, or left out where the route has `drop_params`. Nothing is truncated in silence:
+see `ollama_window.py`.
 """
 
 import re
@@ -11,7 +12,7 @@ from contextlib import suppress
 import orjson
 
 from connectors.providers.errors import failure, one_line
-from connectors.providers.ollama_body import body
+from connectors.providers.ollama_body import FORMAT, body
 from connectors.providers.wire import (
     Lines,
     address,
@@ -25,7 +26,13 @@ from schemas.base import JsonObject
 from schemas.calls import Answer, Call, HttpRequest, Malformed, Missing, Piece, ProviderError, Unavailable
 from schemas.responses import Usage
 
+BASE = "http://127.0.0.1:11434"
+"""Where Ollama listens unless it is told otherwise."""
+CHAT = "/api/chat"
+
 _NOT_FOUND = re.compile(r"""model ["'`]?([^"'`\s,]+)["'`]? not found""")
+_TOO_LONG = re.compile(r"exceed_context_size|exceeds the (?:available )?context|longer than the context")
+_KNOWN = frozenset({"role", "content", "thinking", "tool_calls"})
 _USAGE_FIELDS = (
     "prompt_eval_count",
     "eval_count",
@@ -39,7 +46,7 @@ _USAGE_FIELDS = (
 class OllamaCodec:
     """`/api/chat` at an Ollama server."""
 
-    def __init__(self, base: str = "http://127.0.0.1:11434") -> None:
+    def __init__(self, base: str = BASE) -> None:
         self._base = base
 
     def encode(self, call: Call) -> HttpRequest:
@@ -47,20 +54,21 @@ class OllamaCodec:
 
         Raises:
             Refused: When Ollama lacks a parameter; the reason names it.
+            Missing: When the call doesn't fit the model; the reason has the numbers.
         """
-        return HttpRequest(
-            "POST", address(call, self._base, "/api/chat"), call_headers(call), to_json(body(call))
-        )
+        headers = call_headers(call)
+        headers.setdefault("accept", "application/json")
+        return HttpRequest("POST", address(call, self._base, CHAT), headers, to_json(body(call)))
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         """Read one whole reply.
 
         Raises:
-            Missing: When the server has no such model; the reason says how to get it.
+            Missing: When the server has no such model, or the model is too small for the call.
             ProviderError: By the status, or by the error that stands in the answer's place.
         """
         if not 200 <= status < 300:
-            raise _failure(status, headers, server_message(body)[0])
+            raise server_failure(status, headers, server_message(body)[0])
         stream = OllamaStream()
         stream.add(read_object(body, status))
         if not stream.done:
@@ -79,19 +87,33 @@ class OllamaCodec:
 class OllamaStream:
     """Reads lines of JSON. Its fields are its whole state."""
 
-    __slots__ = ("_last", "_lines", "_seen", "_text", "_tool_calls", "done")
+    __slots__ = (
+        "_last",
+        "_lines",
+        "_logprobs",
+        "_other",
+        "_seen",
+        "_text",
+        "_thinking",
+        "_tool_calls",
+        "done",
+    )
 
     def __init__(self) -> None:
         self.done = False
         self._lines = Lines()
         self._text: list[str] = []
+        self._thinking: list[str] = []
         self._tool_calls: list[JsonObject] = []
+        self._logprobs: list[JsonObject] = []
+        self._other: JsonObject = {}
         self._last: JsonObject = {}
         self._seen = False
 
     def feed(self, data: bytes) -> list[Piece]:
-        """The text and tool calls that these bytes complete, as at most one piece; empty bytes end it."""
-        texts, calls = len(self._text), len(self._tool_calls)
+        """What these bytes complete, as at most one piece; empty bytes end the stream."""
+        texts, thoughts = len(self._text), len(self._thinking)
+        calls, probable = len(self._tool_calls), len(self._logprobs)
         if data:
             for line in self._lines.feed(data):
                 if line.strip():
@@ -100,9 +122,13 @@ class OllamaStream:
             # What was cut in its middle is dropped: `finish` knows whether enough came.
             with suppress(Malformed):
                 self.add(read_object(rest))
-        text = "".join(self._text[texts:])
-        deltas = tuple({"index": place, **self._tool_calls[place]} for place in range(calls, self.calls))
-        return [Piece(text, deltas)] if text or deltas else []
+        piece = Piece(
+            "".join(self._text[texts:]),
+            tuple({"index": place, **self._tool_calls[place]} for place in range(calls, self.calls)),
+            "".join(self._thinking[thoughts:]),
+            tuple(self._logprobs[probable:]),
+        )
+        return [piece] if piece.text or piece.tool_calls or piece.reasoning or piece.logprobs else []
 
     @property
     def calls(self) -> int:
@@ -118,16 +144,26 @@ class OllamaStream:
         if self.done:
             return
         if error := part.get("error"):
-            raise _failure(500, {}, str(error))
+            raise server_failure(500, {}, str(error))
         message = part.get("message")
         if isinstance(message, dict):
             self._seen = True
-            if text := message.get("content"):
-                self._text.append(text)
-            for tool_call in message.get("tool_calls") or ():
-                self._tool_calls.append(_tool_call(tool_call, self.calls))
+            self._message(message)
+        for found in part.get("logprobs") or ():
+            self._logprobs.append(_logprob(found) | {"top_logprobs": _tops(found)})
         self._last = part
         self.done = bool(part.get("done"))
+
+    def _message(self, message: JsonObject) -> None:
+        if text := message.get("content"):
+            self._text.append(text)
+        if text := message.get("thinking"):
+            self._thinking.append(text)
+        for tool_call in message.get("tool_calls") or ():
+            self._tool_calls.append(_tool_call(tool_call, self.calls))
+        if not _KNOWN.issuperset(message):
+            for name in message.keys() - _KNOWN:
+                self._other[name] = _joined(self._other.get(name), message[name])
 
     def finish(self) -> Answer:
         """The answer of all that was fed.
@@ -142,6 +178,7 @@ class OllamaStream:
             raise Malformed("the answer has no `message`", status=200, body=orjson.dumps(self._last))
         reason = self._last.get("done_reason")
         raw = {name: self._last[name] for name in _USAGE_FIELDS if name in self._last}
+        other = {name: value for name, value in self._other.items() if value not in (None, "", [])}
         return Answer(
             text="".join(self._text),
             finish_reason="tool_calls" if self._tool_calls else "length" if reason == "length" else "stop",
@@ -149,6 +186,10 @@ class OllamaStream:
             usage_raw=raw or None,
             model=self._last.get("model"),
             tool_calls=tuple(self._tool_calls),
+            finish_reason_raw=reason or None,
+            reasoning="".join(self._thinking),
+            provider_content={"format": FORMAT, "content": [other]} if other else None,
+            logprobs={"content": self._logprobs} if self._logprobs else None,
         )
 
 
@@ -159,11 +200,19 @@ def usage(raw: JsonObject) -> Usage | None:
     return Usage(input_tokens=count(raw.get("prompt_eval_count")), output_tokens=count(raw.get("eval_count")))
 
 
-def _failure(status: int, headers: Mapping[str, str], message: str) -> ProviderError:
+def missing(model: str) -> Missing:
+    """The error of a model that the server doesn't have: it says how to get it."""
+    name = one_line(model)[:100]
+    return Missing(f"the server has no model `{name}`: pull it with `weir models pull {name}`", status=404)
+
+
+def server_failure(status: int, headers: Mapping[str, str], message: str) -> ProviderError:
+    """The error of a reply that is none, by what it says and by its status."""
     found = _NOT_FOUND.search(message)
     if found:
-        name = one_line(found[1])[:100]
-        return Missing(f"the server has no model `{name}`: pull it with `ollama pull {name}`", status=404)
+        return missing(found[1])
+    if status // 100 in (4, 5) and _TOO_LONG.search(message):
+        return Missing(one_line(f"the call doesn't fit the model: {message}"), status=status)
     return failure(status, headers, message)
 
 
@@ -176,3 +225,21 @@ def _tool_call(found: JsonObject, place: int) -> JsonObject:
         "type": "function",
         "function": {"name": function["name"], "arguments": text},
     }
+
+
+def _logprob(found: JsonObject) -> JsonObject:
+    """One token's, as OpenAI has it."""
+    return {"token": found["token"], "logprob": found["logprob"], "bytes": found.get("bytes")}
+
+
+def _tops(found: JsonObject) -> list[JsonObject]:
+    return [_logprob(each) for each in found.get("top_logprobs") or ()]
+
+
+def _joined(before: object, more: object) -> object:
+    """A field of the message that Weir doesn't know, over the parts of a stream."""
+    if isinstance(before, str) and isinstance(more, str):
+        return before + more
+    if isinstance(before, list) and isinstance(more, list):
+        return [*before, *more]
+    return before if more is None else more

@@ -5,15 +5,14 @@ Source: https://docs.ollama.com/api/chat and https://docs.ollama.com/modelfile#p
 
 import orjson
 
+from connectors.providers.ollama_window import WHOLE, window_tokens
 from connectors.providers.wire import NOT_BODY, as_object
 from schemas.base import JsonObject
 from schemas.calls import Call, Refused
 from schemas.requests import Message, Request
 
-MIN_WINDOW_TOKENS = 2048
-"""Smallest window that is asked for."""
-UNLIMITED_RESERVE_TOKENS = 1024
-"""Room for the answer where the call has no limit."""
+FORMAT = "ollama"
+"""Our name of the shape of Ollama's own content, in `provider_content`."""
 
 _OPTIONS = frozenset(
     {
@@ -44,7 +43,7 @@ _OPTIONS = frozenset(
         "tfs_z",
     }
 )
-_TOP_LEVEL = frozenset({"think", "keep_alive", "logprobs", "top_logprobs"})
+_TOP_LEVEL = frozenset({"think", "keep_alive", "logprobs", "top_logprobs", "format", "truncate", "shift"})
 _WITHOUT_EFFECT = frozenset(
     {
         "user",
@@ -58,6 +57,7 @@ _WITHOUT_EFFECT = frozenset(
         "max_completion_tokens",
     }
 )
+_TEXTS = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
 _ROLES = {"developer": "system", "function": "tool"}
 
 
@@ -66,11 +66,13 @@ def body(call: Call) -> JsonObject:
 
     Raises:
         Refused: When Ollama lacks a parameter and the route doesn't have `drop_params`.
+        Missing: When the call doesn't fit the model.
     """
     made: JsonObject = {
         "model": call.route.model,
         "messages": _messages(call),
         "stream": call.stream,
+        **WHOLE,
     }
     options: JsonObject = {}
     wished = _wished(call)
@@ -85,20 +87,9 @@ def body(call: Call) -> JsonObject:
         _place(call, name, value, made, options)
     if isinstance(options.get("stop"), str):
         options["stop"] = [options["stop"]]
-    options.setdefault("num_ctx", window_tokens(call))
+    options["num_ctx"] = window_tokens(call, options)
     made["options"] = options
     return made
-
-
-def window_tokens(call: Call) -> int:
-    """The window to ask for: input and answer, as a power of two of at least 2048, within the model's own.
-
-    Powers of two, because a server loads the model anew whenever the window changes.
-    """
-    reserve = UNLIMITED_RESERVE_TOKENS if call.max_tokens is None else call.max_tokens
-    needed = max(call.input_tokens + reserve, MIN_WINDOW_TOKENS)
-    rounded = 1 << (needed - 1).bit_length()
-    return min(rounded, call.route.max_input_tokens or rounded)
 
 
 def _wished(call: Call) -> JsonObject:
@@ -170,9 +161,14 @@ def _messages(call: Call) -> list[JsonObject]:
 def _message(call: Call, place: int, message: Message, names: dict[str, str]) -> JsonObject:
     """One turn; `names` remembers which function a tool call asked for, for the turn that answers it."""
     text, images = _content(call, place, message.content)
-    made: JsonObject = {"role": _ROLES.get(message.role, message.role), "content": text}
+    made: JsonObject = {"role": _ROLES.get(message.role, message.role)}
+    if text:
+        made["content"] = text
+    if message.reasoning_content:
+        made["thinking"] = message.reasoning_content
     if images:
         made["images"] = images
+    made = {**_own_content(message), **made}
     if message.tool_calls:
         made["tool_calls"] = [_asked(place, found, names) for found in message.tool_calls]
     if made["role"] == "tool":
@@ -180,6 +176,15 @@ def _message(call: Call, place: int, message: Message, names: dict[str, str]) ->
         if name:
             made["tool_name"] = name
     return made
+
+
+def _own_content(message: Message) -> JsonObject:
+    """Fields of an earlier answer that OpenAI's shape has no place for, as Ollama sent them."""
+    kept = message.provider_content or {}
+    content = kept.get("content")
+    if kept.get("format") != FORMAT or not isinstance(content, list):
+        return {}
+    return {name: value for part in content if isinstance(part, dict) for name, value in part.items()}
 
 
 def _asked(place: int, found: JsonObject, names: dict[str, str]) -> JsonObject:
@@ -202,8 +207,8 @@ def _content(call: Call, place: int, content: str | list[JsonObject] | None) -> 
     images: list[str] = []
     for part in content:
         kind = part.get("type")
-        if kind in ("text", "input_text"):
-            texts.append(str(part.get("text") or ""))
+        if kind in _TEXTS:
+            texts.append(str(part.get(_TEXTS[kind]) or ""))
         elif kind == "image_url":
             images.append(_image(place, part.get("image_url")))
         else:

@@ -1,18 +1,18 @@
-"""The codec of Ollama's chat."""
+"""The codec of Ollama's chat: what is sent."""
 
 from typing import Any
 
-import ollama
 import orjson
 import pytest
 
-from connectors.providers.ollama import OllamaCodec, OllamaStream
-from schemas.calls import Malformed, Missing, Refused, Unavailable
-from schemas.responses import Usage
+from connectors.providers.ollama import OllamaCodec
+from connectors.providers.ollama_window import WHOLE
+from schemas.calls import Refused
 from tests.support.calls import make_call, make_route
-from tests.support.fixtures import wire, wire_json
+from tests.support.fixtures import wire_json
 
 CODEC = OllamaCodec()
+SHAPE = {"type": "object", "properties": {"city": {"type": "string"}}}
 
 
 def sent(request: dict[str, Any], **settings: Any) -> dict[str, Any]:
@@ -21,14 +21,6 @@ def sent(request: dict[str, Any], **settings: Any) -> dict[str, Any]:
         "ollama", model="llama3.2", **{name: settings.pop(name) for name in names if name in settings}
     )
     return orjson.loads(CODEC.encode(make_call(request, route=route, **settings)).body)
-
-
-def test_the_fixtures_are_what_the_sdk_knows():
-    for name in ("ollama_text.reply.json", "ollama_tools.reply.json"):
-        ollama.ChatResponse.model_validate(wire_json(name))
-    for name in ("ollama_text.stream.ndjson", "ollama_tools.stream.ndjson"):
-        for line in wire(name).splitlines():
-            ollama.ChatResponse.model_validate_json(line)
 
 
 def test_a_body_holds_every_parameter_in_ollamas_words():
@@ -40,26 +32,6 @@ def test_a_call_goes_to_the_chat_of_the_routes_server():
 
     assert request.url == "http://x:1/api/chat"
     assert CODEC.encode(make_call()).url == "http://127.0.0.1:11434/api/chat"
-
-
-@pytest.mark.parametrize(
-    ("input_tokens", "max_tokens", "window", "num_ctx"),
-    [
-        (10, 10, None, 2048),
-        (1948, 100, None, 2048),
-        (1949, 100, None, 4096),
-        (5000, None, None, 8192),
-        (5000, 100, 6000, 6000),
-        (10, 10, 1024, 1024),
-        (40000, 100, 131072, 65536),
-    ],
-)
-def test_the_window_fits_input_and_answer(
-    input_tokens: int, max_tokens: int | None, window: int | None, num_ctx: int
-):
-    body = sent({"prompt": "hi"}, input_tokens=input_tokens, max_tokens=max_tokens, max_input_tokens=window)
-
-    assert body["options"]["num_ctx"] == num_ctx
 
 
 def test_the_routes_options_fill_gaps_only():
@@ -129,7 +101,7 @@ def test_a_parameter_that_ollama_lacks_is_refused_by_name_or_dropped(fields: dic
 def test_parameters_that_change_no_answer_are_left_out():
     body = sent({"prompt": "hi", "user": "u", "n": 1, "stream_options": {}, "logit_bias": None})
 
-    assert set(body) == {"model", "messages", "stream", "options"}
+    assert set(body) == {"model", "messages", "stream", "options", *WHOLE}
 
 
 @pytest.mark.parametrize(
@@ -178,109 +150,95 @@ def test_an_unreadable_tool_call_of_an_earlier_turn_is_refused(found: dict[str, 
         sent({"messages": [{"role": "assistant", "tool_calls": [found]}]})
 
 
-def test_a_whole_reply_is_read():
-    answer = CODEC.decode(200, {}, wire("ollama_text.reply.json"))
-
-    assert (answer.text, answer.finish_reason, answer.model) == ("Grüße, reader.", "stop", "llama3.2")
-    assert answer.usage == Usage(input_tokens=21, output_tokens=9)
-    assert answer.usage_raw is not None
-    assert answer.usage_raw["total_duration"] == 1000
+def turns(*found: dict[str, Any]) -> list[dict[str, Any]]:
+    return sent({"messages": list(found)})["messages"]
 
 
-def test_tool_calls_are_read_in_the_openai_shape():
-    answer = CODEC.decode(200, {}, wire("ollama_tools.reply.json"))
+def test_thinking_of_an_earlier_turn_goes_back():
+    assert turns({"role": "assistant", "content": "4", "reasoning_content": "2 + 2"}) == [
+        {"role": "assistant", "content": "4", "thinking": "2 + 2"}
+    ]
 
-    assert answer.finish_reason == "tool_calls"
-    assert answer.tool_calls == (
-        {
-            "id": "call_0",
-            "type": "function",
-            "function": {"name": "get_weather", "arguments": '{"city":"Köln"}'},
-        },
+
+def test_fields_of_ollamas_own_go_back_to_ollama_and_to_nobody_else():
+    own = {"format": "ollama", "content": [{"images": ["AA=="], "role": "system"}, "text"]}
+    foreign = {"format": "anthropic", "content": [{"a": 1}]}
+
+    assert turns({"role": "assistant", "content": "a", "provider_content": own}) == [
+        {"role": "assistant", "content": "a", "images": ["AA=="]}
+    ]
+    for kept in (foreign, {"format": "ollama"}):
+        assert turns({"role": "assistant", "content": "a", "provider_content": kept}) == [
+            {"role": "assistant", "content": "a"}
+        ]
+
+
+def test_texts_of_every_kind_are_texts():
+    parts = [
+        {"type": "text", "text": "a"},
+        {"type": "input_text", "text": "b"},
+        {"type": "output_text", "text": "c"},
+        {"type": "refusal", "refusal": "d"},
+    ]
+
+    assert sent(user(*parts))["messages"] == [{"role": "user", "content": "a\nb\nc\nd"}]
+
+
+def test_a_document_is_refused_by_its_place():
+    with pytest.raises(Refused, match=r"messages\.0\.content\.file"):
+        sent(user({"type": "file", "file": {"file_data": "data:application/pdf;base64,AA=="}}))
+
+
+def test_several_images_keep_their_order():
+    one, two = (
+        {"type": "image_url", "image_url": f"data:image/png;base64,{data}"} for data in ("AA==", "AQ==")
     )
 
-
-def test_an_answer_at_its_limit_says_length():
-    body = b'{"message": {"content": "a"}, "done": true, "done_reason": "length"}'
-    answer = CODEC.decode(200, {}, body)
-
-    assert (answer.finish_reason, answer.usage, answer.usage_raw) == ("length", None, None)
+    assert sent(user(one, {"type": "text", "text": "which?"}, two))["messages"][0]["images"] == [
+        "AA==",
+        "AQ==",
+    ]
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"done": true}', b'{"message": {"content": "a"}}', b"x"])
-def test_a_reply_without_an_answer_is_malformed(body: bytes):
-    with pytest.raises(Malformed):
-        CODEC.decode(200, {}, body)
+def test_parallel_tool_calls_and_their_results_keep_their_order():
+    calls = [
+        {"id": name, "type": "function", "function": {"name": f"f_{name}", "arguments": {"at": name}}}
+        for name in ("a", "b")
+    ]
+    asked = turns(
+        {"role": "assistant", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "b", "content": "2"},
+        {"role": "tool", "tool_call_id": "a", "content": "1"},
+    )
+
+    assert [call["function"] for call in asked[0]["tool_calls"]] == [
+        {"name": "f_a", "arguments": {"at": "a"}},
+        {"name": "f_b", "arguments": {"at": "b"}},
+    ]
+    assert [(turn["tool_name"], turn["content"]) for turn in asked[1:]] == [("f_b", "2"), ("f_a", "1")]
 
 
-@pytest.mark.parametrize("quote", ['"', "'", "`", ""])
-def test_a_missing_model_names_the_command_that_gets_it(quote: str):
-    body = orjson.dumps({"error": f"model {quote}llama3.2:1b{quote} not found, try pulling it first"})
+def test_ollamas_own_parameters_go_out_as_they_are():
+    body = sent(
+        {
+            "prompt": "hi",
+            "format": SHAPE,
+            "think": "low",
+            "logprobs": True,
+            "top_logprobs": 2,
+            "keep_alive": -1,
+        }
+    )
 
-    with pytest.raises(Missing, match=r"`ollama pull llama3\.2:1b`"):
-        CODEC.decode(404, {}, body)
-
-
-def test_other_errors_go_by_their_status():
-    with pytest.raises(Refused, match="400: does not support tools"):
-        CODEC.decode(400, {}, b'{"error": "does not support tools"}')
-
-
-def test_an_error_in_mid_stream_is_unavailable():
-    with pytest.raises(Unavailable, match="out of memory"):
-        OllamaStream().feed(b'{"message": {"content": "a"}}\n{"error": "out of memory"}\n')
-
-
-@pytest.mark.parametrize("name", ["ollama_text.stream.ndjson", "ollama_tools.stream.ndjson"])
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
-def test_a_stream_reads_the_same_wherever_it_is_cut(name: str, line_end: bytes):
-    data = wire(name).replace(b"\n", line_end)
-    whole = OllamaStream()
-    pieces = whole.feed(data)
-
-    for cut in range(len(data) + 1):
-        stream = OllamaStream()
-        found = stream.feed(data[:cut]) + stream.feed(data[cut:]) + stream.feed(b"")
-        assert stream.done
-        assert stream.finish() == whole.finish()
-        assert "".join(piece.text for piece in found) == pieces[0].text == whole.finish().text
-        assert [part for piece in found for part in piece.tool_calls] == list(pieces[0].tool_calls)
+    assert {name: body[name] for name in ("format", "think", "logprobs", "top_logprobs", "keep_alive")} == {
+        "format": SHAPE, "think": "low", "logprobs": True, "top_logprobs": 2, "keep_alive": -1,
+    }  # fmt: skip
 
 
-def test_a_stream_cut_before_its_last_object_is_unavailable():
-    data = wire("ollama_text.stream.ndjson")
+def test_a_call_names_what_it_takes():
+    headers = CODEC.encode(make_call(route=make_route("ollama", api_key="k"))).headers
+    routed = make_route("ollama", params={"extra_headers": {"Accept": "text/plain"}})
 
-    for cut in range(len(data) - 1):
-        stream = OllamaStream()
-        stream.feed(data[:cut])
-        stream.feed(b"")
-        with pytest.raises(Unavailable, match="the stream was cut"):
-            stream.finish()
-
-
-def test_streamed_tool_calls_know_their_places():
-    [piece] = OllamaStream().feed(wire("ollama_tools.stream.ndjson"))
-
-    assert [(call["index"], call["id"]) for call in piece.tool_calls] == [(0, "call_0"), (1, "call_b")]
-
-
-def test_what_follows_the_last_object_does_not_count():
-    stream = OllamaStream()
-    stream.feed(wire("ollama_text.stream.ndjson"))
-
-    assert stream.feed(b'{"message": {"content": "late"}}\n') == []
-
-
-def test_a_last_object_without_its_line_end_counts():
-    stream = OllamaStream()
-    data = wire("ollama_text.stream.ndjson").rstrip()
-    stream.feed(data)
-    stream.feed(b"")
-
-    assert stream.finish().text == "Grüße, reader."
-
-
-def test_only_json_and_pages_are_no_streams():
-    kinds = ("application/x-ndjson", "", "application/json; charset=utf-8", "text/html")
-
-    assert [CODEC.streams(kind) for kind in kinds] == [True, True, False, False]
+    assert headers["accept"] == headers["content-type"] == "application/json"
+    assert headers["authorization"] == "Bearer k"
+    assert CODEC.encode(make_call(route=routed)).headers["accept"] == "text/plain"
