@@ -9,6 +9,7 @@ import os
 from typing import NoReturn
 
 from connectors.providers.openai import OpenAICodec
+from connectors.providers.openai_quirks import Quirks
 from connectors.providers.registry import Registry
 from schemas.calls import Call, HttpRequest
 
@@ -31,7 +32,7 @@ class PoisonCodec(OpenAICodec):
 
 def register(registry: Registry) -> None:
     """What the worker calls when it loads the plugin."""
-    registry.register_codec(NAME, PoisonCodec(None))
+    registry.register_codec(NAME, PoisonCodec(Quirks(NAME)))
 
 
 def _die(request_id: str) -> NoReturn:

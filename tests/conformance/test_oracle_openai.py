@@ -19,7 +19,7 @@ ASKED = {"id": "x", "type": "function", "function": {"name": "f", "arguments": "
 OPENAI_CALLS: list[dict[str, Any]] = [
     {"messages": TURNS},
     {"messages": TURNS, "max_tokens": 5, "temperature": 0.5, "top_p": 0.9, "stop": ["a"], "seed": 1},
-    {"messages": TURNS, "max_completion_tokens": 5, "n": 2, "logit_bias": {"1": 2}, "user": "u"},
+    {"messages": TURNS, "max_completion_tokens": 5, "n": 1, "logit_bias": {"1": 2}, "user": "u"},
     {"messages": TURNS, "tools": [TOOL], "tool_choice": "required"},
     {"messages": TURNS, "tools": [TOOL], "tool_choice": FORCED},
     {"messages": TURNS, "response_format": SHAPE},
