@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from connectors.providers.anthropic import AnthropicCodec
 from connectors.providers.extractive import Extractive
+from connectors.providers.gemini import GeminiCodec
 from connectors.providers.ollama import OllamaCodec
 from connectors.providers.openai import OpenAICodec
 from connectors.providers.openai_quirks import QUIRKS
@@ -36,6 +37,7 @@ class Registry:
         for name in ("ollama", "ollama_chat"):
             self.register_codec(name, OllamaCodec())
         self.register_codec("anthropic", AnthropicCodec())
+        self.register_codec("gemini", GeminiCodec())
 
     def register(self, name: str, factory: Factory) -> None:
         """Add a provider, or put another in the place of one that isn't in use yet."""

@@ -20,7 +20,7 @@ from tests.support.loopback import Loopback, Received, Reply
 def test_the_known_names_have_their_providers():
     registry = Registry()
 
-    assert registry.names() == sorted({"anthropic", "extractive", "ollama", "ollama_chat", *QUIRKS})
+    assert registry.names() == sorted({"anthropic", "extractive", "gemini", "ollama", "ollama_chat", *QUIRKS})
     for name in registry.names():
         kind = Extractive if name == "extractive" else HttpProvider
         assert isinstance(registry.of(make_route(name)), kind)
