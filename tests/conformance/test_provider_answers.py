@@ -25,7 +25,7 @@ def test_a_whole_answer_is_read_and_its_connection_used_again(dialect: Dialect):
         assert [answer.text for answer in answers] == [TEXT] * 3
         assert bench.server.connections == 1
         assert bench.server.received[0].headers["x-request-id"] == "req-1"
-        assert bench.server.received[0].headers["authorization"] == "Bearer sk-secret"
+        assert bench.server.received[0].headers[dialect.key[0]] == dialect.key[1]
         assert bench.server.received[0].headers["content-type"] == "application/json"
 
     on(dialect, replies(200, dialect.reply), test)
@@ -193,7 +193,14 @@ def test_many_calls_at_once_get_each_its_own_answer(dialect: Dialect):
         message = {"role": "assistant", "content": text}
         await reply.whole(
             200,
-            orjson.dumps({"choices": [{"message": message}], "message": message, "done": True}),
+            orjson.dumps(
+                {
+                    "choices": [{"message": message}],
+                    "message": message,
+                    "done": True,
+                    "content": [{"type": "text", "text": text}],
+                }
+            ),
         )
 
     async def test(bench: Bench) -> None:

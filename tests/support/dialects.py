@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from connectors.providers.anthropic import AnthropicCodec
 from connectors.providers.ollama import OllamaCodec
 from connectors.providers.openai import OpenAICodec
 from connectors.providers.shell import HttpProvider
@@ -35,9 +36,13 @@ class Dialect:
     stream: bytes
     piece: bytes
     """An event that adds one `x` to the text."""
+    failure: Callable[[str], object]
+    """The JSON value of an error that says a text; its name for it leaves the class to the status."""
+    key: tuple[str, str] = ("authorization", "Bearer sk-secret")
+    """The header that the key `sk-secret` goes out in."""
 
     def error(self, text: str) -> bytes:
-        return orjson.dumps({"error": {"message": text} if self.name == "openai" else text})
+        return orjson.dumps(self.failure(text))
 
 
 OPENAI = Dialect(
@@ -47,6 +52,7 @@ OPENAI = Dialect(
     wire("openai_text.reply.json"),
     wire("openai_text.stream.sse"),
     b'data: {"choices": [{"index": 0, "delta": {"content": "x"}}]}\n\n',
+    lambda text: {"error": {"message": text}},
 )
 OLLAMA = Dialect(
     "ollama",
@@ -55,12 +61,23 @@ OLLAMA = Dialect(
     wire("ollama_text.reply.json"),
     wire("ollama_text.stream.ndjson"),
     b'{"message": {"content": "x"}, "done": false}\n',
+    lambda text: {"error": text},
+)
+ANTHROPIC = Dialect(
+    "anthropic",
+    AnthropicCodec,
+    "text/event-stream",
+    wire("anthropic_text.reply.json"),
+    wire("anthropic_text.stream.sse"),
+    b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"x"}}\n\n',
+    lambda text: {"type": "error", "error": {"type": "api_error", "message": text}, "request_id": "req_1"},
+    ("x-api-key", "sk-secret"),
 )
 TEXT = "Grüße, reader."
 PATIENT = Timeouts(connect_s=5, first_byte_s=5, between_bytes_s=5, total_s=20)
 
 
-DIALECTS = [OPENAI, OLLAMA]
+DIALECTS = [OPENAI, OLLAMA, ANTHROPIC]
 for_each_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 
 
