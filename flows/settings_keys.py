@@ -66,6 +66,7 @@ PARAMS = _names("""
     logit_bias logprobs top_logprobs response_format tools tool_choice parallel_tool_calls reasoning_effort
     verbosity service_tier store prediction modalities top_k min_p typical_p repeat_penalty repetition_penalty
     mirostat mirostat_eta mirostat_tau num_ctx num_gpu num_thread num_keep keep_alive think best_of
+    thinking extra_headers
 """)
 """Parameters of a call that a route may set; they stand in `litellm_params`."""
 
@@ -89,17 +90,19 @@ LITELLM_PARAMS = Section(
     | _names("""
         model api_base base_url api_key custom_llm_provider timeout request_timeout stream_timeout order
         max_parallel_requests drop_params input_cost_per_token output_cost_per_token
+        cache_read_input_token_cost cache_creation_input_token_cost
+        client proxy ca_file client_cert_file ssl_verify
     """),
     theirs=_names("""
         weight rpm tpm itpm otpm max_retries num_retries cooldown_time organization api_version region_name
-        tags tag_regex extra_headers headers extra_body metadata model_info mock_response max_budget
+        tags tag_regex headers extra_body metadata model_info mock_response max_budget
         budget_duration additional_drop_params allowed_openai_params litellm_credential_name
         use_in_pass_through use_litellm_proxy merge_reasoning_content_in_choices
         configurable_clientside_auth_params
-        use_chat_completions_api ssl_verify fallbacks context_window_fallbacks caching max_file_size_mb
+        use_chat_completions_api fallbacks context_window_fallbacks caching max_file_size_mb
         supports_system_message default_api_key_tpm_limit default_api_key_rpm_limit hf_model_name
         azure_ad_token tenant_id client_id client_secret bucket_name gcs_bucket_name litellm_trace_id
-        thinking cache_control_injection_points vector_store_ids guardrails roles initial_prompt_value
+        cache_control_injection_points vector_store_ids guardrails roles initial_prompt_value
         final_prompt_value bos_token eos_token base_model keepalive_seconds stream
     """),
     families=re.compile(
@@ -109,7 +112,8 @@ LITELLM_PARAMS = Section(
 )
 MODEL_INFO = Section(
     ours=_names(
-        "input_cost_per_token output_cost_per_token max_input_tokens max_output_tokens max_tokens mode id"
+        "input_cost_per_token output_cost_per_token cache_read_input_token_cost cache_creation_input_token_cost"
+        " max_input_tokens max_output_tokens max_tokens mode id"
     ),
     theirs=_names("""
         base_model tier db_model litellm_provider deprecation_date source created_at created_by updated_at

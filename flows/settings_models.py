@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from flows.settings_keys import ENTRY, LITELLM_PARAMS, MODEL_INFO, PARAMS, SettingsError, check_keys, nearest
+from flows.settings_providers import PROVIDERS, RENAMED, headers_of, key_of
 from flows.settings_values import (
     amount,
     flag,
@@ -15,14 +16,10 @@ from flows.settings_values import (
     some_duration,
     text,
 )
+from flows.settings_way import key_file, travel
 from flows.stages.catalogue import AUTO
 from schemas.calls import Route, Timeouts
 
-_SERVERS = ("vllm", "lmstudio", "llamacpp", "localai", "hosted_vllm", "openai_like", "custom_openai")
-PROVIDERS = frozenset({"openai", "ollama", "extractive", *_SERVERS})
-"""Providers that come with Weir."""
-_COMING = frozenset({"anthropic", "gemini"})
-_RENAMED = {"ollama_chat": "ollama", "lm_studio": "lmstudio"}
 _OPENAI_MODELS = ("gpt-", "o1", "o3", "o4", "chatgpt-")
 _CHAT_MODES = ("chat", "completion", "responses")
 
@@ -79,15 +76,24 @@ class Models:
             return
         reader = _Entry(params_place, {**info, **params}, self.env, self.warnings)
         provider, model = self._provider(params_place, params)
+        way = travel(params_place, provider, reader.optional)
         route = Route(
             name=self._unique(f"{provider}:{model}"),
             model_name=model_name,
             provider=provider,
             model=model,
             api_base=reader.address(),
-            api_key=reader.key(),
+            api_key=reader.key(provider),
+            api_key_file=way.api_key_file,
+            client=way.client,
+            proxy=way.proxy,
+            ca_file=way.ca_file,
+            client_cert_file=way.client_cert_file,
+            verify_tls=way.verify_tls,
             input_cost_usd=reader.price("input_cost_per_token"),
             output_cost_usd=reader.price("output_cost_per_token"),
+            cache_read_cost_usd=reader.own_price("cache_read_input_token_cost"),
+            cache_write_cost_usd=reader.own_price("cache_creation_input_token_cost"),
             max_input_tokens=reader.limit("max_input_tokens", info_place, info),
             max_output_tokens=reader.output_limit(info_place, info),
             max_connections=reader.connections(),
@@ -95,7 +101,7 @@ class Models:
             drop_params=parsed(
                 f"{params_place}.drop_params", params.get("drop_params", self.defaults.drop_params), flag
             ),
-            params={key: reader.found(key) for key in params if key in PARAMS},
+            params={key: reader.param(key) for key in params if key in PARAMS},
         )
         self.routes.append((reader.order(), route))
 
@@ -130,14 +136,12 @@ class Models:
             provider, model = named, model.removeprefix(f"{named}/")
         else:
             provider, model = split_model(model, self.defaults.providers)
-        provider = _RENAMED.get(provider, provider)
+        provider = RENAMED.get(provider, provider)
         if provider in self.defaults.providers or (provider and self.defaults.open):
             return provider, model
         known = ", ".join(sorted(self.defaults.providers))
         if not provider:
             raise SettingsError(f"{place}.model: name its provider, as `provider/{model}`; known: {known}")
-        if provider in _COMING:
-            raise SettingsError(f"{place}.model: provider `{provider}` comes with the next release of Weir")
         close = nearest(provider, self.defaults.providers)
         hint = f"did you mean `{close}`?" if close else f"known: {known}"
         raise SettingsError(f"{place}.model: provider `{provider}` is unknown; {hint}")
@@ -176,14 +180,30 @@ class _Entry:
             raise SettingsError(f"{self.place}.{key}: the variable of {value} is not set")
         return there
 
-    def key(self) -> str | None:
-        """The secret; a missing variable is a warning only, for servers that need none."""
+    def optional(self, key: str) -> object:
+        """The same; a key's missing variable is no error here."""
+        return self.values.get(key) if key == "api_key" else self.found(key)
+
+    def param(self, key: str) -> object:
+        """A parameter that every call gets."""
+        found = self.found(key)
+        return headers_of(f"{self.place}.{key}", found, self.env) if key == "extra_headers" else found
+
+    def key(self, provider: str) -> str | None:
+        """The secret; a missing variable is a warning only, for servers that need none.
+
+        Where the entry names none it is that of the provider's own variable.
+        """
         named = self.values.get("api_key")
+        if key_file(self.place, named) is not None:
+            return None
+        if named is None:
+            return key_of(provider, self.env)
         secret = resolved(named, self.env)
-        if named is not None and secret is None:
+        if secret is None:
             self.warnings.append(f"{self.place}.api_key: the variable of {named} is not set; there is no key")
             return None
-        return None if secret is None else parsed(f"{self.place}.api_key", secret, text)
+        return parsed(f"{self.place}.api_key", secret, text)
 
     def address(self) -> str | None:
         """Base URL without a slash at its end."""
@@ -198,8 +218,12 @@ class _Entry:
 
     def price(self, key: str) -> float:
         """USD of one token; 0 where it isn't known."""
+        return self.own_price(key) or 0.0
+
+    def own_price(self, key: str) -> float | None:
+        """USD of one token; `None` where the entry doesn't say."""
         found = self.found(key)
-        return 0.0 if found is None else parsed(f"{self.place}.{key}", found, amount)
+        return None if found is None else parsed(f"{self.place}.{key}", found, amount)
 
     def limit(self, key: str, place: str, info: Mapping[str, object]) -> int | None:
         """A number of tokens from `model_info`."""
