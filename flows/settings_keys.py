@@ -112,8 +112,8 @@ LITELLM_PARAMS = Section(
 )
 MODEL_INFO = Section(
     ours=_names(
-        "input_cost_per_token output_cost_per_token cache_read_input_token_cost cache_creation_input_token_cost"
-        " max_input_tokens max_output_tokens max_tokens mode id"
+        "input_cost_per_token output_cost_per_token cache_read_input_token_cost"
+        " cache_creation_input_token_cost max_input_tokens max_output_tokens max_tokens mode id"
     ),
     theirs=_names("""
         base_model tier db_model litellm_provider deprecation_date source created_at created_by updated_at

@@ -224,6 +224,9 @@ def test_missing_key_variable_is_a_warning_only(tmp_path: Path):
         ("gpt-9", "openai", "gpt-9"),
         ("extractive", "extractive", "extractive"),
         ("lm_studio/x", "lmstudio", "x"),
+        ("claude-9", "anthropic", "claude-9"),
+        ("gemini/gemini-9", "gemini", "gemini-9"),
+        ("openrouter/openai/gpt-x", "openrouter", "openai/gpt-x"),
     ],
 )
 def test_provider_is_found_in_the_models_name(tmp_path: Path, model: str, provider: str, name: str):

@@ -71,12 +71,20 @@ def test_password_in_the_file_may_name_a_variable(tmp_path: Path):
         (entry("api_base: http://x"), "model_list[0].litellm_params.model: must be a text"),
         (entry("model: mystery"), "model_list[0].litellm_params.model: name its provider, as"),
         (
-            entry("model: anthropic/x"),
-            "model_list[0].litellm_params.model: provider `anthropic` comes with the next release",
+            entry("model: openai/x, extra_headers: {a: os.environ/NONE}"),
+            "model_list[0].litellm_params.extra_headers.a: has no value, or its variable is not set",
         ),
         (
-            entry("model: claude-9"),
-            "model_list[0].litellm_params.model: provider `anthropic` comes with the next release",
+            entry("model: openai/x, extra_headers: {a: [b]}"),
+            "model_list[0].litellm_params.extra_headers.a: must be a text",
+        ),
+        (
+            entry("model: openai/x, extra_headers: b"),
+            "model_list[0].litellm_params.extra_headers: must be a mapping",
+        ),
+        (
+            entry("model: openai/x, cache_read_input_token_cost: much"),
+            "model_list[0].litellm_params.cache_read_input_token_cost: must be a number",
         ),
         (
             entry("model: olama/x"),
@@ -84,7 +92,7 @@ def test_password_in_the_file_may_name_a_variable(tmp_path: Path):
         ),
         (
             entry("model: zzz/x"),
-            "model_list[0].litellm_params.model: provider `zzz` is unknown; known: custom_openai",
+            "model_list[0].litellm_params.model: provider `zzz` is unknown; known: anthropic",
         ),
         (
             entry("model: openai/x, api_base: localhost:1"),
