@@ -10,7 +10,7 @@ from urllib.parse import quote
 import orjson
 
 from schemas.base import JsonObject
-from schemas.calls import Answer, Call, HttpRequest, Malformed, Missing, Piece, Refused
+from schemas.calls import Answer, Call, HttpRequest, Malformed, Missing, Piece, Refused, Route
 
 PieceSink = Callable[[Piece], Awaitable[None]]
 """Where a stream's pieces go; awaiting it is the back-pressure."""
@@ -130,9 +130,14 @@ def address(call: Call, base: str | None, path: str) -> str:
     Raises:
         Missing: When neither has a base.
     """
-    root = call.route.api_base or base
+    return route_address(call.route, base, path)
+
+
+def route_address(route: Route, base: str | None, path: str) -> str:
+    """The same, of a route without a call."""
+    root = route.api_base or base
     if not root:
-        raise Missing(f"route `{call.route.name}` has no api_base")
+        raise Missing(f"route `{route.name}` has no api_base")
     return root.rstrip("/") + path
 
 
@@ -141,10 +146,15 @@ def call_headers(call: Call) -> dict[str, str]:
 
     An id with characters that no header may have is sent percent-encoded.
     """
-    headers = {"content-type": "application/json", "x-request-id": quote(call.request_id, safe=_PRINTABLE)}
-    if call.route.api_key:
-        headers["authorization"] = f"Bearer {call.route.api_key.strip()}"
-    extra = call.route.params.get("extra_headers")
+    return route_headers(call.route, call.request_id)
+
+
+def route_headers(route: Route, request_id: str) -> dict[str, str]:
+    """The same, of a route without a call."""
+    headers = {"content-type": "application/json", "x-request-id": quote(request_id, safe=_PRINTABLE)}
+    if route.api_key:
+        headers["authorization"] = f"Bearer {route.api_key.strip()}"
+    extra = route.params.get("extra_headers")
     if isinstance(extra, Mapping):
         headers.update({str(name).lower(): str(value) for name, value in extra.items()})
     return headers
