@@ -1,5 +1,7 @@
 """Calls that the official OpenAI SDK and our codec must send alike."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tests.support.fixtures import wire_json
@@ -12,7 +14,7 @@ class Case(NamedTuple):
     sdk: dict[str, Any]
     request: dict[str, Any] | None = None
     model: str = "gpt-4o"
-    route: dict[str, Any] = {}
+    route: Mapping[str, Any] = MappingProxyType({})
 
 
 def user(*parts: dict[str, Any]) -> list[dict[str, Any]]:
