@@ -189,7 +189,8 @@ def test_many_calls_at_once_get_each_its_own_answer(dialect: Dialect):
     async def script(received: Received, reply: Reply) -> None:
         body = received.json()
         assert isinstance(body, dict)
-        text = body["messages"][0]["content"]
+        turns = body.get("messages") or body["contents"]
+        text = turns[0].get("content") or turns[0]["parts"][0]["text"]
         message = {"role": "assistant", "content": text}
         await reply.whole(
             200,
@@ -199,6 +200,7 @@ def test_many_calls_at_once_get_each_its_own_answer(dialect: Dialect):
                     "message": message,
                     "done": True,
                     "content": [{"type": "text", "text": text}],
+                    "candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": "STOP"}],
                 }
             ),
         )

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from connectors.providers.anthropic import AnthropicCodec
+from connectors.providers.gemini import GeminiCodec
 from connectors.providers.ollama import OllamaCodec
 from connectors.providers.openai import OpenAICodec
 from connectors.providers.shell import HttpProvider
@@ -73,11 +74,21 @@ ANTHROPIC = Dialect(
     lambda text: {"type": "error", "error": {"type": "api_error", "message": text}, "request_id": "req_1"},
     ("x-api-key", "sk-secret"),
 )
+GEMINI = Dialect(
+    "gemini",
+    GeminiCodec,
+    "text/event-stream",
+    wire("gemini_text.reply.json"),
+    wire("gemini_text.stream.sse"),
+    b'data: {"candidates": [{"content": {"parts": [{"text": "x"}], "role": "model"}}]}\r\n\r\n',
+    lambda text: [{"error": {"code": 14, "message": text, "status": "MADE_UP"}}],
+    ("x-goog-api-key", "sk-secret"),
+)
 TEXT = "Grüße, reader."
 PATIENT = Timeouts(connect_s=5, first_byte_s=5, between_bytes_s=5, total_s=20)
 
 
-DIALECTS = [OPENAI, OLLAMA, ANTHROPIC]
+DIALECTS = [OPENAI, OLLAMA, ANTHROPIC, GEMINI]
 for_each_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 
 
