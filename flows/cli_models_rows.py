@@ -26,8 +26,8 @@ class ModelRow:
     model: str
     """The model by the provider's name."""
     state: str
-    """`loaded`, `there`, `missing` (pull it), `server away` or `not configured`; `remote` of those that aren't
-    Ollama's, and `embedded` of Weir's own."""
+    """`loaded`, `there`, `missing` (pull it), `server away` or `not configured`; for others than Ollama's
+    `remote`, and `embedded` for Weir's own."""
     window_tokens: int | None = None
     """Its window, by the configuration or else by its server."""
     max_output_tokens: int | None = None

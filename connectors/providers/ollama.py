@@ -31,7 +31,7 @@ BASE = "http://127.0.0.1:11434"
 CHAT = "/api/chat"
 
 _NOT_FOUND = re.compile(r"""model ["'`]?([^"'`\s,]+)["'`]? not found""")
-_TOO_LONG = re.compile(r"exceed_context_size|exceeds the (?:available )?context|longer than the context")
+_TOO_LONG = re.compile(r"exceed_context_size|(?:exceeds|longer than) (?:the |maximum |available )*context")
 _KNOWN = frozenset({"role", "content", "thinking", "tool_calls"})
 _USAGE_FIELDS = (
     "prompt_eval_count",
