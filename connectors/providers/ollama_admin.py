@@ -151,7 +151,8 @@ def decode_load(status: int, headers: Mapping[str, str], body: bytes) -> None:
 
 def encode_pull(base: str, model: str) -> HttpRequest:
     """Fetch a model; the server goes on where an earlier pull stopped."""
-    return HttpRequest("POST", f"{base}/api/pull", _HEADERS, to_json({"model": model, "stream": True}))
+    asked: JsonObject = {"model": model, "stream": True, "insecure": False}
+    return HttpRequest("POST", f"{base}/api/pull", _HEADERS, to_json(asked))
 
 
 def encode_embed(base: str, model: str, texts: Sequence[str]) -> HttpRequest:

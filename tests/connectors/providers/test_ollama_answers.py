@@ -171,3 +171,10 @@ def test_the_reason_of_the_end_is_kept_in_ollamas_word():
         body = orjson.dumps({"message": {"content": ""}, "done": True, "done_reason": word})
         answer = CODEC.decode(200, {}, body)
         assert (answer.finish_reason, answer.finish_reason_raw) == (reason, word)
+
+
+def test_empty_lines_between_objects_say_nothing():
+    stream = OllamaStream()
+    stream.feed(wire("ollama_text.stream.ndjson").replace(b"\n", b"\n\n \n"))
+
+    assert stream.finish().text == "Grüße, reader."
