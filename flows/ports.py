@@ -55,6 +55,14 @@ class Counter(Protocol):
         """Tokens of each text; faster than one by one."""
         ...
 
+    def fits(self, text: str, limit: int) -> bool:
+        """Whether a text has at most `limit` tokens; a far longer one isn't looked at whole."""
+        ...
+
+    def prefix(self, text: str, limit: int) -> str:
+        """The longest prefix of at most `limit` tokens, on a character boundary."""
+        ...
+
 
 class Providers(Protocol):
     """Finds the provider of a route."""

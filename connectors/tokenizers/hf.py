@@ -1,4 +1,4 @@
-"""Counts by any `tokenizer.json`, with Hugging Face's `tokenizers`: 1 to 2 MB/s."""
+"""Counts by any `tokenizer.json`, with Hugging Face's `tokenizers`: 1 to 3 MB/s. The oracle of the others."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,13 @@ from typing import cast
 import orjson
 from tokenizers import Tokenizer
 
+from connectors.tokenizers.cutting import longest_prefix
 from connectors.tokenizers.errors import TokenizerError
+from connectors.tokenizers.text import without_surrogates
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """Largest file that is tried."""
-_HINT = "get it again from where the model comes from"
+HINT = "get it again from where the model comes from"
 
 
 class FileCounter:
@@ -33,15 +35,39 @@ class FileCounter:
         sound = [without_surrogates(text) for text in texts]
         return [len(found) for found in self._tokenizer.encode_batch_fast(sound, add_special_tokens=False)]
 
+    def fits(self, text: str, limit: int) -> bool:
+        """Whether a text has at most `limit` tokens."""
+        return self.count(text) <= limit
 
-def build(path: str) -> FileCounter:
-    """The counter of a `tokenizer.json`. The file is looked through before the native library sees it.
+    def prefix(self, text: str, limit: int) -> str:
+        """The longest prefix of at most `limit` tokens."""
+        return longest_prefix(self.count, text, limit)
+
+
+def counter_of(data: bytes, name: str) -> FileCounter:
+    """The counter of a file's bytes, which were `checked` and tried before; `name` is for messages.
 
     Raises:
-        TokenizerError: When the file is missing, too large, or no tokenizer.
+        TokenizerError: When they are no tokenizer.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    return FileCounter(load(_read(Path(path)), path))
+    return FileCounter(load(data, name))
+
+
+def checked(data: bytes, name: str) -> bytes:
+    """The bytes, looked through before a native library sees them.
+
+    Raises:
+        TokenizerError: When they aren't JSON, or have no model with a vocabulary.
+    """
+    try:
+        parsed: object = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise TokenizerError(f"{name} is not JSON ({error})", HINT) from error
+    model = cast(dict[str, object], parsed).get("model") if isinstance(parsed, dict) else None
+    if not isinstance(model, dict) or not cast(dict[str, object], model).get("vocab"):
+        raise TokenizerError(f"{name} is no tokenizer.json (it has no model with a vocabulary)", HINT)
+    return data
 
 
 def load(data: bytes, name: str) -> Tokenizer:
@@ -51,24 +77,19 @@ def load(data: bytes, name: str) -> Tokenizer:
         TokenizerError: When they are none.
     """
     try:
-        parsed: object = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise TokenizerError(f"{name} is not JSON ({error})", _HINT) from error
-    model = cast(dict[str, object], parsed).get("model") if isinstance(parsed, dict) else None
-    if not isinstance(model, dict) or not cast(dict[str, object], model).get("vocab"):
-        raise TokenizerError(f"{name} is no tokenizer.json (it has no model with a vocabulary)", _HINT)
-    try:
-        return Tokenizer.from_str(data.decode())
+        return Tokenizer.from_str(checked(data, name).decode())
+    except TokenizerError:
+        raise
     except Exception as error:
-        raise TokenizerError(f"{name} is no tokenizer.json ({str(error)[:200]})", _HINT) from error
+        raise TokenizerError(f"{name} is no tokenizer.json ({str(error)[:200]})", HINT) from error
 
 
-def without_surrogates(text: str) -> str:
-    """The text with lone surrogates replaced: native libraries take valid Unicode only."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def read(path: Path) -> bytes:
+    """The bytes of a file.
 
-
-def _read(path: Path) -> bytes:
+    Raises:
+        TokenizerError: When it can't be read, or is too large.
+    """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise TokenizerError(f"{path} is larger than {MAX_FILE_BYTES} bytes", "name a tokenizer.json")

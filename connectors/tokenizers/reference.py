@@ -1,19 +1,19 @@
 """The same vocabularies as `counter`, run by Hugging Face's `tokenizers`: another algorithm, for comparison.
 
-`rs-bpe` tells the bytes of each token; a token's rank is its number. `tokenizers` wants the merges that
+A token's rank is its number. `tokenizers` wants the merges that
 make a token: the one pair that is left when its bytes are merged by all lower ranks. The patterns are those
 of tiktoken. Too slow for work (seconds to build, a tenth of the speed); tests hold the fast counter against
 it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Protocol, cast
 
-from rs_bpe import openai
 from tokenizers import Regex, Tokenizer
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
+
+from connectors.tokenizers.vocabulary import tokens_of
 
 _CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _UPPER, _LOWER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
@@ -41,25 +41,13 @@ _CL100K = "|".join(
 )
 
 
-class _Decoder(Protocol):
-    def decode_tokens(self, tokens: list[int]) -> bytes: ...
-
-
-class _Vocabulary(Protocol):
-    bpe: Callable[[], _Decoder]
-
-
-_SPECS: Mapping[str, tuple[str, int, str]] = {
-    "o200k": ("o200k_base", 199_998, _O200K),
-    "cl100k": ("cl100k_base", 100_256, _CL100K),
-}
-"""Name in `rs-bpe`, number of tokens, and the pattern that cuts a text into words."""
+_PATTERNS: Mapping[str, str] = {"o200k": _O200K, "cl100k": _CL100K}
+"""The pattern that cuts a text into words."""
 
 
 def reference(name: str) -> Tokenizer:
     """A tokenizer equal to `o200k` or `cl100k`."""
-    function, size, pattern = _SPECS[name]
-    ranks = _ranks(cast(_Vocabulary, getattr(openai, function)()), size)
+    ranks = {token: rank for rank, token in enumerate(tokens_of(name))}
     written = {token: _written(token) for token in ranks}
     merges = [_pair(token, ranks) for token in ranks if len(token) > 1]
     model = BPE(
@@ -67,14 +55,9 @@ def reference(name: str) -> Tokenizer:
         merges=[(written[left], written[right]) for left, right in merges],
     )
     tokenizer = Tokenizer(model)
-    words = Split(Regex(pattern), behavior="isolated")
+    words = Split(Regex(_PATTERNS[name]), behavior="isolated")
     tokenizer.pre_tokenizer = Sequence([words, ByteLevel(add_prefix_space=False, use_regex=False)])
     return tokenizer
-
-
-def _ranks(vocabulary: _Vocabulary, size: int) -> dict[bytes, int]:
-    decoder = vocabulary.bpe()
-    return {bytes(decoder.decode_tokens([rank])): rank for rank in range(size)}
 
 
 def _pair(token: bytes, ranks: Mapping[bytes, int]) -> tuple[bytes, bytes]:

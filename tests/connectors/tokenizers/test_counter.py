@@ -12,8 +12,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from connectors.tokenizers.counter import TextCounter, build
 from connectors.tokenizers.errors import TokenizerError
+from connectors.tokenizers.probe import PROBE
 from connectors.tokenizers.reference import reference
-from tests.connectors.tokenizers.probe import PROBE
 
 NAMES = ("o200k", "cl100k")
 
@@ -84,7 +84,5 @@ def test_counts_of_chats_are_estimates():
 
 
 def test_unknown_name_says_which_are_known():
-    with pytest.raises(
-        TokenizerError, match=r"no tokenizer is named 'claude': use o200k, cl100k, or the path"
-    ):
+    with pytest.raises(TokenizerError, match=r"no tokenizer is named 'claude': use o200k, cl100k, the path"):
         build("claude")

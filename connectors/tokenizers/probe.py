@@ -1,6 +1,8 @@
 """A probe of many scripts: words, code, logs, JSON and what breaks tokenizers."""
 
-PROBE: dict[str, str] = {
+from collections.abc import Mapping
+
+PROBE: Mapping[str, str] = {
     "english": "It's the weir's job to hold back what they'd've sent; I'LL wait, you'LL see. Naïve café.\n",
     "code": "def f(x: int) -> list[int]:\n    return [y**2 for y in range(x)]  # no\n\n\tif (a&&b){c+=1;}\n",
     "logs": "2026-11-22T10:15:30.123Z ERROR [worker] id=7f3a9c0d took=1234567ms 10.0.0.1:92 /a/b?c=d%20\r\n",
@@ -22,3 +24,14 @@ PROBE: dict[str, str] = {
     "empty": "",
 }
 """Text by its kind."""
+
+
+def probe_texts() -> list[str]:
+    """What counters are compared on: each text of the probe, and all of them as one, forth and back."""
+    texts = list(PROBE.values())
+    return [
+        *texts,
+        "".join(texts),
+        " ".join(reversed(texts)),
+        *(text[at:] for text in texts for at in (1, 2, 3, 5)),
+    ]
