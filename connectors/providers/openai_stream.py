@@ -124,7 +124,7 @@ class OpenAIStream:
         calls = tuple(self._deltas[deltas:])
         probable: list[JsonObject] = []
         for found in self._logprobs[logprobs:]:
-            probable += found.get("content") or found.get("refusal") or ()
+            probable += map(dict, found.get("content") or found.get("refusal") or ())
         if not (text or reasoning or calls or probable):
             return []
         return [Piece(text, calls, reasoning, tuple(probable))]
