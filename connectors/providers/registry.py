@@ -14,6 +14,7 @@ from connectors.providers.ollama import OllamaCodec
 from connectors.providers.openai import OpenAICodec
 from connectors.providers.openai_quirks import QUIRKS
 from connectors.providers.pool import Way, way_of
+from connectors.providers.sdks import sdk_transport
 from connectors.providers.shell import MAX_ANSWER_BYTES, HttpProvider, Shell
 from connectors.providers.wire import Codec, Provider
 from schemas.calls import Call, ProviderError, Route
@@ -68,7 +69,9 @@ class Registry:
         """Open a connection to each server, so that the first call finds one; what fails is logged once."""
         shells: dict[Shell, Route] = {}
         for route in routes:
-            if isinstance(found := self.of(route), Shell):
+            # An SDK takes a second to import.
+            found = await asyncio.to_thread(self.of, route) if route.client == "sdk" else self.of(route)
+            if isinstance(found, Shell):
                 shells.setdefault(found, route)
         await asyncio.gather(*(_warm(shell, route) for shell, route in shells.items()))
 
@@ -90,6 +93,8 @@ class Registry:
             await provider.close()
 
     def _over_http(self, codec: Codec, route: Route) -> Provider:
+        if route.client == "sdk":
+            return Shell(codec, sdk_transport(route), max_answer_bytes=self._max_answer_bytes)
         return HttpProvider(codec, way=way_of(route), max_answer_bytes=self._max_answer_bytes)
 
 

@@ -79,7 +79,8 @@ def test_a_closed_gate_sends_nothing_and_keeps_the_connection(dialect: Dialect):
         assert bench.server.received == []
 
         await bench.call()
-        assert bench.server.connections == 1
+        kept = not dialect.cant("keep the connection at a closed gate")
+        assert bench.server.connections == (1 if kept else 3)
 
     on(dialect, replies(200, dialect.reply), test)
 
@@ -98,6 +99,9 @@ def test_the_gate_is_asked_when_the_connection_is_free_and_not_before(dialect: D
             return True
 
         calls = [asyncio.create_task(bench.call(gate=gate)) for _ in range(2)]
+        async with asyncio.timeout(5):
+            while not asked:
+                await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         assert asked == [0]
         go.set()
@@ -131,7 +135,10 @@ def test_a_cancelled_call_closes_its_connection(dialect: Dialect, stream: bool):
 
     async def test(bench: Bench) -> None:
         call = asyncio.create_task(bench.call(stream=stream, sink=Pieces()))
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(5):
+            while not bench.server.received:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
