@@ -70,7 +70,7 @@ def _typed(schema: JsonObject, depth: int) -> JsonObject:
     made = _type(schema)
     kind = made["type"]
     if (form := schema.get("format")) is not None:
-        if form not in _FORMATS.get(kind, ()):
+        if not isinstance(form, str) or form not in _FORMATS.get(kind, ()):
             raise _UnfitError
         made["format"] = form
     if (values := _values(schema)) is not None:
