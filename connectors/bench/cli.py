@@ -16,6 +16,7 @@ from connectors.bench.errors import BenchError
 from connectors.bench.options import Options
 from connectors.bench.scenario import Scenario, execute
 from connectors.bench.scenarios import SCENARIOS
+from connectors.bench.tokens import tokens
 from connectors.kafka.errors import KafkaProblem
 from schemas.base import JsonObject
 
@@ -108,6 +109,7 @@ def _command(scenario: Scenario) -> Callable[..., None]:
 
 for _scenario in SCENARIOS.values():
     app.command(_scenario.name, help=_scenario.about)(_command(_scenario))
+app.command()(tokens)
 
 
 if __name__ == "__main__":
