@@ -10,13 +10,9 @@ import socket
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import MutableMapping
 from contextlib import closing
 from pathlib import Path
 
-import orjson
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -30,51 +26,37 @@ from connectors.process.errors import ProcessProblem
 from connectors.process.stack import Stack, StackOptions
 from flows.cli_settings import KAFKA
 from flows.cli_text import millis, note, usd
+from flows.demo_models import choose
 from flows.demo_questions import QUESTIONS, document
 from flows.demo_screen import Screen
-from flows.settings import Settings, SettingsError, load
-from schemas.calls import Route
+from flows.settings import SettingsError, load
 from schemas.cluster import Cluster
 from schemas.requests import Request
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWERS_TIMEOUT_S = 600.0
 """Longest wait for all answers: a local model on a small machine is slow."""
-OLLAMA = "http://127.0.0.1:11434"
 
 
 def main() -> int:
     """Run the demo; the exit code."""
     quieten_kafka_logs()
     env = dict(os.environ)
-    find_ollama(env)
     try:
+        for line in choose(env):
+            note(f"models: {line}")
         settings = load(None, env)
         embedded = not env.get(KAFKA) and settings.cluster.bootstrap == Cluster().bootstrap
         options = StackOptions(
             cluster=settings.cluster, embedded=embedded, port=_port(), drain=settings.delivery.drain
         )
         with state.only_one(options.run_dir):
-            return _run(Stack(options, note, env), settings, once=env.get("ONCE", "") not in ("", "0"))
+            return _run(Stack(options, note, env), once=env.get("ONCE", "") not in ("", "0"))
     except (KafkaProblem, ProcessProblem, SettingsError) as problem:
         note(f"weir: {problem}")
         return 1
     except KeyboardInterrupt:
         return 130
-
-
-def find_ollama(env: MutableMapping[str, str], url: str = OLLAMA) -> None:
-    """Name a local Ollama and its first model in `env`, where one answers and nothing else is set."""
-    if any(name in env for name in ("WEIR_CONFIG", "OLLAMA_HOST", "OLLAMA_MODEL", "OPENAI_API_KEY")):
-        return
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"{url}/api/tags", timeout=0.5) as answer:
-            models = orjson.loads(answer.read(1 << 20)).get("models") or []
-    except (urllib.error.URLError, OSError, ValueError, AttributeError):
-        return
-    if models and isinstance(models[0].get("name"), str):
-        env["OLLAMA_HOST"], env["OLLAMA_MODEL"] = url, models[0]["name"]
 
 
 def _port() -> int:
@@ -88,11 +70,10 @@ def _port() -> int:
     return DEFAULT_PORT
 
 
-def _run(stack: Stack, settings: Settings, *, once: bool) -> int:
+def _run(stack: Stack, *, once: bool) -> int:
     """Bring all up, ask from a thread of its own, supervise until it is over."""
     stop, hurry = threading.Event(), threading.Event()
     failures: list[str] = []
-    note(f"models: {', '.join(_model_text(route) for route in settings.routes)}")
     stack.start()
 
     def on_signal(*_: object) -> None:
@@ -132,10 +113,6 @@ def wait_for_worker(cluster: Cluster, stop: threading.Event, bound_s: float = 30
         group = group_state(cluster)
         if group.state == "Stable" and group.members:
             return
-
-
-def _model_text(route: Route) -> str:
-    return f"{route.model_name} ({route.name})" if route.model_name != route.name else route.name
 
 
 def ask_all(cluster: Cluster, stop: threading.Event) -> list[str]:

@@ -172,9 +172,7 @@ def _wanted(settings: Settings, names: list[str], server: str | None) -> list[Ta
     for name in names:
         routes = settings.catalogue().find(name)
         if routes and not _is_ollama(routes):
-            raise ended(
-                f"`{name}` is a model of {routes[0].provider}: only Ollama's lie on a server of yours"
-            )
+            raise ended(f"`{name}` is no model of Ollama's but of {routes[0].provider}")
         found += targets(name, routes, base)
     return list(dict.fromkeys(found))
 

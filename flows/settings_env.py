@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from flows.settings_keys import SettingsError
+from flows.settings_providers import key_of
 from flows.settings_values import Parser, Parsers, choice, duration, millis, positive, size, text, texts
 from flows.settings_values import some_duration as length
 from flows.settings_values import topic_prefix as prefix
@@ -13,8 +14,31 @@ SECURITY = choice("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISM = choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 LEDGER = choice("strict", "trailing")
 UNKNOWN = choice("retry", "fail")
-OPENAI_MODEL = "gpt-5-mini"
-"""OpenAI's model where a key is set and no model is named."""
+
+
+class Hosted(NamedTuple):
+    """A provider whose key alone is enough for a model."""
+
+    provider: str
+    """Its name."""
+    variable: str
+    """What names its model."""
+    model: str
+    """The model where nothing names one: its cheapest that answers well."""
+    base_variable: str
+    """What names another address."""
+
+    def model_in(self, env: Mapping[str, str]) -> str:
+        """The model that the environment means."""
+        return env.get(self.variable, "").strip() or self.model
+
+
+HOSTED = (
+    Hosted("anthropic", "WEIR_ANTHROPIC_MODEL", "claude-haiku-5-5", "ANTHROPIC_BASE_URL"),
+    Hosted("gemini", "WEIR_GEMINI_MODEL", "gemini-flash-lite-latest", "GOOGLE_GEMINI_BASE_URL"),
+    Hosted("openai", "WEIR_OPENAI_MODEL", "gpt-5-mini", "OPENAI_BASE_URL"),
+)
+"""In the order in which `auto` tries them."""
 
 KAFKA: Parsers = {
     "bootstrap": texts, "security": SECURITY, "sasl_mechanism": MECHANISM, "username": text, "password": text,
@@ -110,12 +134,14 @@ def routes_of(env: Mapping[str, str]) -> tuple[list[Route], list[str]]:
         routes.append(_route("ollama", model, ollama_url(host)))
     elif host:
         warnings.append("OLLAMA_HOST: set without OLLAMA_MODEL, so Ollama is not used")
-    key = env.get("OPENAI_API_KEY", "").strip()
-    if key:
-        model = env.get("WEIR_OPENAI_MODEL", "").strip() or OPENAI_MODEL
-        base = env.get("OPENAI_BASE_URL", "").strip().rstrip("/") or None
-        routes.append(_route("openai", model, base, key))
-        warnings.append(f"OPENAI_API_KEY: `{model}` has no price without a model_list; its cost shows as 0")
+    for hosted in HOSTED:
+        if key := key_of(hosted.provider, env):
+            model = hosted.model_in(env)
+            base = env.get(hosted.base_variable, "").strip().rstrip("/") or None
+            routes.append(_route(hosted.provider, model, base, key))
+            warnings.append(
+                f"{hosted.provider}: `{model}` has no price without a model_list; its cost shows as 0"
+            )
     return routes, warnings
 
 

@@ -1,9 +1,14 @@
 """What the environment sets, and the models it names."""
 
+from typing import get_args
+
+import anthropic
+import openai
 import pytest
 
 from flows.settings import COUNTING, load
-from flows.settings_env import DELIVERY, KAFKA, VARIABLES, ollama_url
+from flows.settings_env import DELIVERY, HOSTED, KAFKA, VARIABLES, Hosted, ollama_url
+from flows.settings_providers import KEY_VARIABLES
 
 
 def test_environment_names_models_before_the_embedded_one():
@@ -25,6 +30,30 @@ def test_environment_names_models_before_the_embedded_one():
 
 def test_openai_key_alone_gets_a_model():
     assert load(None, {"OPENAI_API_KEY": "k"}).routes[0].provider == "openai"
+
+
+def test_each_key_alone_gets_a_model_that_its_sdk_knows():
+    env = {"ANTHROPIC_API_KEY": "a", "GOOGLE_API_KEY": "g", "OPENAI_API_KEY": "o"}
+    routes = load(None, env).routes
+
+    assert [(route.provider, route.api_key) for route in routes[:-1]] == [
+        ("anthropic", "a"), ("gemini", "g"), ("openai", "o"),
+    ]  # fmt: skip
+    literal, _ = get_args(anthropic.types.Model)
+    assert routes[0].model in get_args(literal)
+    assert routes[2].model in get_args(openai.types.ChatModel)
+
+
+@pytest.mark.parametrize("hosted", HOSTED, ids=lambda hosted: hosted.provider)
+def test_the_environment_names_another_model_and_address(hosted: Hosted):
+    env = {
+        KEY_VARIABLES[hosted.provider][0]: "k",
+        hosted.variable: "mine",
+        hosted.base_variable: "http://box/",
+    }
+    route = load(None, env).routes[0]
+
+    assert (route.name, route.api_base) == (f"{hosted.provider}:mine", "http://box")
 
 
 def test_ollama_host_without_a_model_is_a_warning():
