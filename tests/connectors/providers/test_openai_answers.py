@@ -156,6 +156,9 @@ def test_sources_beside_the_message_are_kept():
         },
     }
     assert read({"content": "a"}, citations=[]).provider_content is None
+    told = [{"choices": [{"delta": {"content": "a"}}], "citations": found} for found in (["b"], [])]
+    _, answer = fed(CODEC, [b"data: %b\n\n" % orjson.dumps(event) for event in told] + [b"data: [DONE]\n\n"])
+    assert (answer.provider_content or {})["reply"] == {"citations": ["b"]}
     assert (read({"content": "a"}, citations=["b"]).provider_content or {})["reply"] == {"citations": ["b"]}
 
 
