@@ -1,7 +1,7 @@
 """A whole installation for tests: a real worker, a fake provider, and short ways to ask and read."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from kafka.structs import TopicPartition
 from connectors.bench.provider_client import ProviderClient, start_provider
 from connectors.bench.provider_faults import Habits
 from connectors.kafka.clients import client_settings
+from schemas.base import JsonObject
 from schemas.topics import REQUESTS, RESPONSES, Topic
 from tests.support.kafka import Topics
 from tests.support.worker import running_worker
@@ -101,13 +102,19 @@ def _got(record: Any) -> Got:
 
 
 @contextmanager
-def installed(topics: Topics, home: Path, **env: str) -> Generator[Installation]:
-    """A worker whose model `bench` is the fake provider; `latency=N` in a prompt sets its milliseconds."""
+def installed(
+    topics: Topics, home: Path, models: Sequence[JsonObject] = (), **env: str
+) -> Generator[Installation]:
+    """A worker whose model `bench` is the fake provider; `latency=N` in a prompt sets its milliseconds.
+
+    `models` are further entries of its `model_list`.
+    """
     with start_provider(Habits(latency_ms=5)) as child:
         provider = ProviderClient(child.said)
         config = home / "weir.yaml"
         params = {"model": "openai/fake", "api_base": provider.api_base}
-        config.write_text(yaml.safe_dump({"model_list": [{"model_name": "bench", "litellm_params": params}]}))
+        entries = [{"model_name": "bench", "litellm_params": params}, *models]
+        config.write_text(yaml.safe_dump({"model_list": entries}))
         with running_worker(topics.cluster, home / "worker.log", WEIR_CONFIG=str(config), **env):
             installation = Installation(topics, provider)
             try:
