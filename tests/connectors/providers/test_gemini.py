@@ -124,6 +124,23 @@ def test_signed_and_unknown_parts_are_kept_as_they_came():
     assert answer.usage.input_tokens == 21 + 5
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"text": "a", "thoughtSignature": "cw=="},
+        {"functionCall": {"name": "f"}, "thoughtSignature": "cw=="},
+        {"functionCall": {"name": "f", "made_up": 1}},
+        {"inlineData": {"mimeType": "image/png", "data": "AA=="}},
+        {"made_up": 1},
+    ],
+)
+def test_any_part_that_openais_shape_cannot_hold_is_kept(part: dict[str, Any]):
+    assert read(reply({"text": "b"}, part)).provider_content == {
+        "format": "gemini",
+        "content": [{"text": "b"}, part],
+    }
+
+
 def test_what_was_kept_goes_back_as_it_was():
     answer = CODEC.decode(200, {}, wire("gemini_tools.reply.json"))
     turns = [

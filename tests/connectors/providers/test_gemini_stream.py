@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from connectors.providers.gemini import MAX_STRAY_BYTES, GeminiCodec, GeminiStream
 from schemas.calls import Piece, Unavailable
+from schemas.responses import Usage
 from tests.support.fixtures import wire
 from tests.support.oracle import fed
 
@@ -78,6 +79,16 @@ def test_a_stream_is_over_when_its_usage_came_with_the_reason():
     usage = decoder.finish().usage
     assert usage is not None
     assert usage.input_tokens == 3
+
+
+def test_usage_adds_up_over_the_events_and_the_newest_number_holds():
+    first = {"promptTokenCount": 8, "cachedContentTokenCount": 5, "candidatesTokenCount": 1}
+    last = {"promptTokenCount": 8, "candidatesTokenCount": 2}
+    begun = event({**reply({"text": "a"}, reason=None), "usageMetadata": first})
+    answer = fed(CODEC, [begun, event({**reply({"text": "b"}), "usageMetadata": last})])[1]
+
+    assert answer.usage == Usage(input_tokens=8, output_tokens=2, cached_tokens=5)
+    assert answer.usage_raw == {**first, **last}
 
 
 def test_a_stream_may_end_by_its_bytes_alone():

@@ -147,6 +147,15 @@ def test_a_turn_in_geminis_own_shape_goes_out_as_it_is():
     ]
 
 
+def test_merging_leaves_the_request_as_it_was():
+    own = {"format": "gemini", "content": [{"text": "a"}]}
+    turns = [{"role": "assistant", "provider_content": own}, {"role": "assistant", "content": "b"}]
+    call = make_call({"messages": turns})
+    bodies = [orjson.loads(CODEC.encode(call).body)["contents"] for _ in range(2)]
+
+    assert bodies == [[{"role": "model", "parts": [{"text": "a"}, {"text": "b"}]}]] * 2
+
+
 def test_a_turn_in_anothers_shape_goes_out_in_openais():
     own = {"format": "anthropic", "content": [{"type": "thinking"}]}
 
