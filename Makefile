@@ -39,10 +39,16 @@ $(STAMP):
 run: setup ## start a broker and a worker, ask a dozen questions, stay up (ONCE=1: end when all are answered)
 	@ONCE=$(ONCE) $(BIN)/python -m flows.cli_demo
 
+# The real Ollama that some tests want is built beside the others, where it is wanted and not there; they wait.
+BUILD_OLLAMA := if [[ "$${CI:-}" == true || "$${WEIR_OLLAMA:-}" == build ]]; then \
+	$(BIN)/python tests/support/ollama_build.py & fi
+
 test: setup ## the tests, at most a few minutes
+	@$(BUILD_OLLAMA)
 	$(BIN)/python -m pytest -m "not full" -n 4 --dist loadfile
 
 test-full: setup ## the tests that take longer, too
+	@$(BUILD_OLLAMA)
 	$(BIN)/python -m pytest --timeout 1200 -n 2 --dist loadfile
 
 prove: setup ## the figures that Weir promises, one JSON line each (an hour or two)

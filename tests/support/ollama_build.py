@@ -4,9 +4,12 @@ As a program (`python tests/support/ollama_build.py`) it builds, unless it is th
 compiler and takes four to six minutes. Whoever finds a build under way waits for it.
 """
 
+from __future__ import annotations  # `.ci/run` starts this with whatever Python the machine has
+
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +24,10 @@ BUILD_TIMEOUT_S = 1500
 
 class NotBuilt(Exception):  # noqa: N818 - named for what is missing
     """There is no Ollama here; the text says why."""
+
+
+class NoGo(NotBuilt):
+    """And there can't be one: the machine has no Go."""
 
 
 def home() -> Path:
@@ -53,13 +60,14 @@ def build() -> Path:
     """Build the program, unless it is there; wait for a build that is under way.
 
     Raises:
-        NotBuilt: When Go is missing, or the build fails.
+        NoGo: When Go is missing.
+        NotBuilt: When the build fails.
     """
     with _lock():
         if found := existing():
             return found
         if shutil.which("go") is None:
-            raise NotBuilt("Ollama can't be built: Go is not installed")
+            raise NoGo("Ollama can't be built: Go is not installed")
         scratch = home() / "new"
         shutil.rmtree(scratch, ignore_errors=True)
         command = ["nice", "-n", "19", "go", "install", MODULE]
@@ -94,6 +102,7 @@ def _under_way() -> bool:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `go` ends with us
     try:
         print(f"Ollama for the tests: {build()}", file=sys.stderr)
     except NotBuilt as problem:
