@@ -72,8 +72,18 @@ class Models:
         model_name = parsed(f"{place}.model_name", entry.get("model_name"), text)
         if model_name == AUTO:
             raise SettingsError(f"{place}.model_name: `auto` means the first healthy; choose another name")
-        if self._left_out(place, model_name, info):
-            return
+        if not self._left_out(place, model_name, info):
+            self.routes.append(self._route(model_name, params_place, params, info_place, info))
+
+    def _route(
+        self,
+        model_name: str,
+        params_place: str,
+        params: Mapping[str, object],
+        info_place: str,
+        info: Mapping[str, object],
+    ) -> tuple[int, Route]:
+        """The route of an entry, and its `order`."""
         reader = _Entry(params_place, {**info, **params}, self.env, self.warnings)
         provider, model = self._provider(params_place, params)
         way = travel(params_place, provider, reader.optional)
@@ -103,7 +113,7 @@ class Models:
             ),
             params={key: reader.param(key) for key in params if key in PARAMS},
         )
-        self.routes.append((reader.order(), route))
+        return reader.order(), route
 
     def _left_out(self, place: str, model_name: str, info: Mapping[str, object]) -> bool:
         """Whether the entry is of a kind that Weir doesn't serve."""
