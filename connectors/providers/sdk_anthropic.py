@@ -98,7 +98,8 @@ class AnthropicTransport(Counted):
         if client is None:
             most = self._way.max_connections
             settings: dict[str, Any] = client_settings(self._way, url)
-            http_client = anthropic.DefaultAsyncHttpxClient(
+            # Not the SDK's own default: that one follows the environment's proxies, asked or not.
+            http_client = httpx2.AsyncClient(
                 limits=httpx2.Limits(
                     max_connections=most, max_keepalive_connections=most, keepalive_expiry=KEEPALIVE_S
                 ),

@@ -10,7 +10,6 @@ protocol buffers: those would lose every field that is younger than the SDK.
 import asyncio
 import contextvars
 import http.client
-import ssl
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,9 +18,10 @@ from typing import Any, TypeVar
 import requests
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
-from urllib3.exceptions import HTTPError
+from urllib3 import disable_warnings
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
-from connectors.providers.pool import Way, proxy_for
+from connectors.providers.pool import Way, proxy_for, tls_of
 from connectors.providers.sdk_httpx import CANT_SEND, Counted, check_address
 from connectors.providers.sdk_requests import (
     SENDING,
@@ -126,6 +126,9 @@ class GeminiTransport(Counted):
         session.get_redirect_target = _nowhere
         session.trust_env = False
         way = self._way
+        tls_of(way)  # says which file can't be used
+        if not way.verify_tls:
+            disable_warnings(InsecureRequestWarning)
         session.verify = (way.ca_file or True) if way.verify_tls else False
         session.cert = way.client_cert_file
         proxy = None if way.proxy is None else proxy_for(way, url)
@@ -164,9 +167,6 @@ def _failure(error: Exception, route: Route) -> ProviderError:
         return Unavailable(f"connect timed out after {route.timeouts.connect_s:g} s")
     if isinstance(error, requests.ReadTimeout | TimeoutError):
         return Unavailable(f"no first byte within {route.timeouts.first_byte_s:g} s")
-    way_file = isinstance(error, OSError) and "TLS" in str(error) and "path" in str(error)
-    if way_file and not isinstance(error, requests.RequestException | ssl.SSLError):
-        return Missing(f"a file for TLS can't be used: {route.ca_file or route.client_cert_file}")
     if isinstance(error, ValueError) and not isinstance(error, requests.ConnectionError | requests.Timeout):
         return Missing(CANT_SEND)
     return Unavailable(why_not(error))
