@@ -54,40 +54,35 @@ def answer(
     `arguments` holds the arguments of tool calls as they were streamed, by the place of their block. Blocks
     that the OpenAI shape loses something of are all kept, in order, in `provider_content`.
     """
-    texts: list[str] = []
-    thoughts: list[str] = []
-    calls: list[JsonObject] = []
-    plain = True
-    for place, block in enumerate(blocks):
-        kind = block.get("type")
-        if kind == "text":
-            texts.append(block["text"])
-        elif kind == "thinking":
-            thoughts.append(block["thinking"])
-        elif kind == "tool_use":
-            streamed = (arguments or {}).get(place)
-            text = orjson.dumps(block.get("input") or {}).decode() if streamed is None else streamed
-            calls.append(
-                {
-                    "id": block["id"],
-                    "type": "function",
-                    "function": {"name": block["name"], "arguments": text},
-                }
-            )
-        plain = plain and _is_plain(block)
+    calls = [
+        _call(block, (arguments or {}).get(place))
+        for place, block in enumerate(blocks)
+        if block.get("type") == "tool_use"
+    ]
+    plain = all(_is_plain(block) for block in blocks)
     reason = message.get("stop_reason")
     raw = message.get("usage") or None
     return Answer(
-        text="".join(texts),
+        text="".join(block["text"] for block in blocks if block.get("type") == "text"),
         finish_reason=_FINISH.get(reason, "stop") if reason else "tool_calls" if calls else "stop",
         usage=usage(raw),
         usage_raw=raw,
         model=message.get("model"),
         tool_calls=tuple(calls),
         finish_reason_raw=reason,
-        reasoning="".join(thoughts),
+        reasoning="".join(block["thinking"] for block in blocks if block.get("type") == "thinking"),
         provider_content=None if plain else {"format": FORMAT, "content": blocks},
     )
+
+
+def _call(block: JsonObject, streamed: str | None) -> JsonObject:
+    """A call of a tool in the OpenAI shape."""
+    arguments = orjson.dumps(block.get("input") or {}).decode() if streamed is None else streamed
+    return {
+        "id": block["id"],
+        "type": "function",
+        "function": {"name": block["name"], "arguments": arguments},
+    }
 
 
 def _is_plain(block: JsonObject) -> bool:
