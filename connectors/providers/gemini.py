@@ -25,6 +25,9 @@ VERSION = "v1beta"
 MAX_STRAY_BYTES = 64 * 1024
 """How much is kept of a stream's lines that are no events: an error may stand there."""
 
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError)
+"""What reading a field of a wrong type raises."""
+
 _VERSIONED = re.compile(r"/v\d+\w*/?$")
 _FIELDS = (b":", b"event:", b"id:", b"retry:")
 
@@ -62,9 +65,12 @@ class GeminiCodec:
         if not 200 <= status < 300:
             raise error_of_reply(status, headers, body)
         reading = Reading()
-        for event in _events(body, status):
-            reading.add(event)
-        return reading.answer()
+        try:
+            for event in _events(body, status):
+                reading.add(event)
+            return reading.answer()
+        except UNREADABLE as error:
+            raise _unreadable(error, body) from error
 
     def decode_count(self, status: int, headers: Mapping[str, str], body: bytes) -> int:
         """Read how many input tokens a call has.
@@ -113,16 +119,15 @@ class GeminiStream:
             ProviderError: When the server reports an error in mid-stream, or sends what we can't read.
         """
         mark = self._reading.mark()
-        if data:
-            for line in self._lines.feed(data):
-                self._line(line)
-        else:
-            # What was cut in its middle is dropped: `finish` knows whether enough came.
-            with suppress(Malformed):
-                self._line(self._lines.rest())
-                self._line(b"")
-            self._look_for_error()
-        return self._reading.since(mark)
+        try:
+            if data:
+                for line in self._lines.feed(data):
+                    self._line(line)
+            else:
+                self._end()
+            return self._reading.since(mark)
+        except UNREADABLE as error:
+            raise _unreadable(error, data) from error
 
     def finish(self) -> Answer:
         """The answer of all that was fed.
@@ -133,7 +138,17 @@ class GeminiStream:
         """
         if self._reading.finish_reason is None:
             raise Unavailable("the stream was cut")
-        return self._reading.answer()
+        try:
+            return self._reading.answer()
+        except UNREADABLE as error:
+            raise _unreadable(error, b"") from error
+
+    def _end(self) -> None:
+        # What was cut in its middle is dropped: `finish` knows whether enough came.
+        with suppress(Malformed):
+            self._line(self._lines.rest())
+            self._line(b"")
+        self._look_for_error()
 
     def _line(self, line: bytes) -> None:
         if line.startswith(b"data:"):
@@ -153,6 +168,10 @@ class GeminiStream:
             found = error_in(b"\n".join(self._stray))
             if found is not None:
                 raise error_of(found)
+
+
+def _unreadable(error: Exception, body: bytes) -> Malformed:
+    return Malformed(f"the answer can't be read: {type(error).__name__}", status=200, body=body)
 
 
 def _model(call: Call) -> str:

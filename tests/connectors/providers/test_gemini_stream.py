@@ -1,5 +1,6 @@
 """The codec of Gemini's streams."""
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -8,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.providers.gemini import MAX_STRAY_BYTES, GeminiCodec, GeminiStream
-from schemas.calls import Piece, Unavailable
+from schemas.calls import Answer, Malformed, Piece, ProviderError, Unavailable
 from schemas.responses import Usage
-from tests.support.fixtures import wire
+from tests.support.fixtures import wire, wire_json
 from tests.support.oracle import fed
 
 CODEC = GeminiCodec()
@@ -79,6 +80,37 @@ def test_a_stream_is_over_when_its_usage_came_with_the_reason():
     usage = decoder.finish().usage
     assert usage is not None
     assert usage.input_tokens == 3
+
+
+WRONG = st.sampled_from([None, 5, -1, 1e300, "x", True, [], {}, [5], {"a": 1}, [[]], "STOP"])
+
+
+def spoilt(value: Any, draw: Any) -> Any:
+    """The value with one of its inner values put in another's place."""
+    if isinstance(value, dict | list) and value and draw(st.integers(0, 3)):
+        found: Any = dict(value) if isinstance(value, dict) else list(value)
+        place = draw(st.sampled_from(sorted(found))) if isinstance(found, dict) else len(found) - 1
+        found[place] = spoilt(found[place], draw)
+        return found
+    return draw(WRONG)
+
+
+@pytest.mark.parametrize("name", [f"gemini_{name}.reply.json" for name in ("tools", "rich", "blocked")])
+@given(data=st.data())
+def test_a_reply_with_wrong_fields_is_an_answer_or_an_error(name: str, data: st.DataObject):
+    body = spoilt(wire_json(name), data.draw)
+    for read in (lambda: CODEC.decode(200, {}, orjson.dumps(body)), lambda: fed(CODEC, [event(body)])[1]):
+        with suppress(ProviderError):
+            assert isinstance(read(), Answer)
+
+
+@pytest.mark.parametrize("parts", [5, [5], [{"text": 5}], [{"text": "a", "thought": True}, {"text": [1]}]])
+def test_an_answer_with_a_field_of_a_wrong_type_is_malformed(parts: object):
+    body = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}
+    with pytest.raises(Malformed, match="can't be read: "):
+        CODEC.decode(200, {}, orjson.dumps(body))
+    with pytest.raises(Malformed, match="can't be read: "):
+        fed(CODEC, [event(body)])
 
 
 def test_usage_adds_up_over_the_events_and_the_newest_number_holds():
