@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 
 from bytewax.dataflow import Dataflow
 from bytewax.run import cli_main
@@ -38,6 +39,7 @@ from connectors.kafka.settling import Settling
 from connectors.kafka.source import RequestSource, SettleSink
 from connectors.kafka.warm import compile_wire
 from connectors.metrics.recorder import Publisher, Recorder
+from connectors.providers.ollama_lengths import with_lengths
 from connectors.providers.registry import Registry
 from connectors.tokenizers.counter import build as build_counter
 from flows.calling import CallPolicy, CallPorts, Calls
@@ -241,7 +243,7 @@ def serve() -> Dataflow:
     """The serving flow with the settings of the environment, for `python -m bytewax.run`."""
     settings = load(None, os.environ)
     prepare()
-    worker = Worker(settings)
+    worker = Worker(replace(settings, routes=with_lengths(settings.routes)))
     _on_signals(worker)
     atexit.register(worker.close)
     return worker.flow()
@@ -266,7 +268,7 @@ def run_worker(settings: Settings) -> int:
         _log.warning("%s", line)
     prepare()
     probe(settings.cluster)
-    worker = Worker(settings)
+    worker = Worker(replace(settings, routes=with_lengths(settings.routes)))
     flow = worker.flow()
     _on_signals(worker)
     gc.freeze()

@@ -88,6 +88,14 @@ def test_a_model_that_is_not_there_says_what_to_pull(local: Local):
     assert [attempt["outcome"] for attempt in answer["attempts"]] == ["missing"]
 
 
+def test_a_request_over_the_models_length_is_an_error_with_the_numbers(local: Local):
+    answer = local.answer(local.ask(prompt="much " * 6000, max_tokens=3000))
+
+    assert answer["error"]["code"] == "token_limit_exceeded"
+    assert f"the largest window is {tiny_model.LENGTH_TOKENS}" in answer["error"]["message"]
+    assert "3000 wanted" in answer["error"]["message"]
+
+
 def test_a_cancel_reaches_the_server_and_stops_its_work(local: Local):
     name = local.ask(prompt="count", num_ctx=8192, stream=True)
     assert local.chunks(name)

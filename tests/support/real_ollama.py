@@ -1,7 +1,7 @@
 """A real Ollama with the tiny model, on a loopback port, for tests. Skips visibly where there is none.
 
-With `CI=true` one that isn't there is a failure, unless the machine has no Go to build it with. Each server has
-a folder and a port of its own.
+With `CI=true` one that is not there is a failure, unless the machine has no Go to build it with. Each server
+has a folder and a port of its own.
 """
 
 import os
