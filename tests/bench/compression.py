@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flows.stages import compression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FunctionCounter:
     """A counting function as a `Counter`."""
 

@@ -19,6 +19,7 @@ _LOG_LINE = re.compile(
     r"\d{1,3}(?:\.\d{1,3}){3} |\d{9,13}\b|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|FATAL|TRACE)\b)"
 )
 _LOG_LINES, _PROBED_LINES, _LOG_SHARE = 4, 40, 0.6
+_SPACE = re.compile(r"\s")
 _SENTENCE_END = re.compile(r"[.!?。！？][\"”’')\]]*\s+")
 
 
@@ -129,7 +130,7 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             ]
             cut = ends[-1] if ends else text.rfind(" ", start + 1, limit) + 1
         if not cut:
-            space = re.compile(r"\s").search(text, limit, end)
+            space = _SPACE.search(text, limit, end)
             cut = space.end() if space else end
         yield start, cut
         start = cut

@@ -9,7 +9,7 @@ Everything that goes in and comes out can be pickled, except for what the caller
 
 from flows.stages.compression.assembly import assemble, record
 from flows.stages.compression.blocks import Block, blocks_of
-from flows.stages.compression.packing import Packer, Unit, chance
+from flows.stages.compression.packing import Packer, Unit, chance, size
 from flows.stages.compression.query import read_query
 from flows.stages.compression.records import Compressed, Counter, Kept, UnitScorer
 from flows.stages.compression.scoring import Scorer
@@ -25,7 +25,9 @@ SAMPLES, SAMPLE_CHARS = 8, 1_500
 PART_CHARS = 120
 """Length of a usual sentence: what a block that is kept whole is measured in."""
 ROUNDS = 6
-"""Most counts of the text that comes out."""
+"""Most fillings; each ends with a count of the text that comes out."""
+EXCHANGE_ROUNDS = 2
+"""The first fillings, in which units may push out others."""
 LARGE_TOKENS = 8_000
 """From this budget on a count is dear: a little room is left, so that one is enough."""
 LARGE_FILL, ENOUGH = 0.985, 0.985
@@ -52,7 +54,7 @@ def compress(
         return Compressed(context, before, True, before, "whole", kept, ())
     blocks = blocks_of(context)
     units = _units(context, query, blocks, budget_tokens * len(context) / max(1, before), scorer)
-    packer = Packer(context, blocks, units, before / max(1, len(context)))
+    packer = Packer(context, blocks, units, before / size(context, 0, len(context)))
     text, after = _fit(packer, budget_tokens, counter)
     kept, dropped = record(context, blocks, units, bool(text))
     reasons = {each.reason for each in dropped}
@@ -123,13 +125,15 @@ def _fit(packer: Packer, budget_tokens: int, counter: Counter) -> tuple[str, int
     large = budget_tokens >= LARGE_TOKENS
     allowed = budget_tokens * (LARGE_FILL if large else 1.0)
     best, best_tokens = "", 0
-    for _ in range(ROUNDS):
-        if not packer.fill(allowed) and best:
+    for turn in range(ROUNDS):
+        if not packer.fill(allowed, exchange=turn < EXCHANGE_ROUNDS) and best:
             break
         text = assemble(packer.text, packer.blocks, packer.units)
         tokens = counter.count(text)
         while tokens > budget_tokens and packer.picks:
-            packer.give_back(tokens - budget_tokens)
+            for number in packer.give_back(packer.used_tokens * (1 - budget_tokens / tokens)):
+                unit = packer.units[number]
+                unit.tokens = max(unit.tokens, counter.count(packer.text[unit.start : unit.end]))
             text = assemble(packer.text, packer.blocks, packer.units)
             tokens = counter.count(text)
         if tokens > budget_tokens:

@@ -12,7 +12,9 @@ MIN_CHARS = 60
 MIN_SHARED = 0.85
 """Share of all words of both blocks that must be in both."""
 _COMPARED = 8
-_NEGATIONS = frozenset("no not never none nor without except unless neither cannot".split())
+_NEGATIONS = frozenset(
+    ["no", "not", "never", "none", "nor", "without", "except", "unless", "neither", "cannot"]
+)
 
 
 @dataclass(slots=True)

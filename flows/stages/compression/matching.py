@@ -131,9 +131,12 @@ def _misspelt(low: str, term: Term, number: int) -> list[Hit]:
     size = len(term.word)
     if size < 5 or not (term.word.isascii() and term.word.isalpha()):
         return []
-    pattern = re.compile(f"{term.word[:2]}[a-z]{{{size - 3},{size - 1}}}(?![a-z])")
-    return [
-        Hit(match.start(), match.end(), number, _FUZZY_WORTH)
-        for match in pattern.finditer(low)
-        if not low[max(0, match.start() - 1) : match.start()].isalnum() and near(term.word, match.group())
-    ]
+    pattern = re.compile(f"{term.word[:2]}[a-z]{{{size - 4},{size}}}(?![a-z])")
+    hits: list[Hit] = []
+    for match in pattern.finditer(low):
+        word = match.group()
+        if word not in term.seen:
+            term.seen[word] = _FUZZY_WORTH if near(term.word, word) else 0.0
+        if term.seen[word] and not low[max(0, match.start() - 1) : match.start()].isalnum():
+            hits.append(Hit(match.start(), match.end(), number, _FUZZY_WORTH))
+    return hits

@@ -6,6 +6,7 @@ lets the packer give back or go on.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
@@ -14,6 +15,10 @@ from flows.stages.compression.duplicates import Seen
 
 GAP_TOKENS = 1.3
 """Price of a mark at a gap, on average."""
+MISFITS = 1_000
+"""Units that may be found not to fit before a round ends."""
+EXCHANGES = 8
+"""Units that did not fit and may take the place of others, most in a round."""
 
 
 @dataclass(slots=True)
@@ -30,6 +35,8 @@ class Unit:
     """Chance to hold the answer, times a constant."""
     role: str = "text"
     """As in `Part`; `close` is never a candidate."""
+    tokens: float = 0.0
+    """What it costs: estimated at first, counted once it went over the budget."""
     kept: bool = False
     """Whether it stays."""
     reason: str = "relevance"
@@ -43,7 +50,7 @@ class Packer:
     text: str
     blocks: list[Block]
     units: list[Unit]
-    tokens_per_char: float
+    tokens_per_byte: float
     used_tokens: float = 0.0
     """Price of all that stays."""
     picks: list[tuple[list[int], float]] = field(default_factory=list[tuple[list[int], float]])
@@ -57,6 +64,7 @@ class Packer:
     def __post_init__(self) -> None:
         for number, unit in enumerate(self.units):
             self._of_block.setdefault(unit.block, []).append(number)
+            unit.tokens = size(self.text, unit.start, unit.end) * self.tokens_per_byte
         self._heap = [
             (-unit.worth / self._price(number), number)
             for number, unit in enumerate(self.units)
@@ -64,12 +72,15 @@ class Packer:
         ]
         heapify(self._heap)
 
-    def fill(self, budget_tokens: float) -> int:
-        """Take units until none fits any more; how many were taken."""
+    def fill(self, budget_tokens: float, exchange: bool) -> int:
+        """Take units until none fits any more; how many were taken.
+
+        With `exchange` those that did not fit may push out others that are worth less.
+        """
         taken = 0
         late: list[tuple[float, int]] = []
         least = max(3.0, 0.002 * budget_tokens)
-        while self._heap and self.used_tokens + least <= budget_tokens:
+        while self._heap and self.used_tokens + least <= budget_tokens and len(late) < MISFITS:
             density, number = heappop(self._heap)
             unit = self.units[number]
             if unit.kept or self._is_repeat(unit):
@@ -85,22 +96,47 @@ class Packer:
             else:
                 self._take(number, price)
                 taken += 1
+        if exchange:
+            taken += self._exchange([number for _, number in late], budget_tokens)
         for each in late:
             heappush(self._heap, each)
         return taken
 
-    def give_back(self, tokens: float) -> None:
-        """Drop what came last until at least so many tokens are free."""
+    def _exchange(self, late: list[int], budget_tokens: float) -> int:
+        """Let what did not fit take the place of what is worth less than it; how many did."""
+        taken = 0
+        for number in sorted(late, key=lambda number: -self.units[number].worth)[:EXCHANGES]:
+            unit, price = self.units[number], self._price(number)
+            if unit.kept or price > budget_tokens or not self.picks:
+                continue
+            freed, lost, count = budget_tokens - self.used_tokens, 0.0, 0
+            while freed < price and count < len(self.picks):
+                count += 1
+                numbers, paid = self.picks[-count]
+                freed += paid
+                lost += sum(self.units[each].worth for each in numbers)
+            if lost < unit.worth and freed >= price:
+                self.give_back(freed - budget_tokens + self.used_tokens)
+                self._take(number, self._price(number))
+                taken += 1
+        return taken
+
+    def give_back(self, tokens: float) -> list[int]:
+        """Drop what came last until at least so many tokens are free; which units went."""
         freed = 0.0
+        gone: list[int] = []
         while self.picks and freed < tokens:
             numbers, price = self.picks.pop()
             freed += price
             self.used_tokens -= price
+            gone += numbers
             for number in numbers:
                 self.units[number].kept = False
                 self._use_header(number, -1)
                 if self.units[number].role != "close":
                     heappush(self._heap, (-self.units[number].worth / self._price(number), number))
+
+        return gone
 
     def _take(self, number: int, price: float) -> None:
         numbers = [number, *self._needed(number)]
@@ -110,15 +146,15 @@ class Packer:
         self.used_tokens += price
         self.picks.append((numbers, price))
         header = self.blocks[self.units[number].block].header
-        if header >= 0 and self._header_uses[header] == len(numbers):
-            self._reprice(number)
+        first = header >= 0 and self._header_uses[header] == len(numbers)
+        family = self._of_block[self.units[number].block]
+        self._reprice(family if first or len(numbers) > 1 else (number - 1, number + 1))
 
-    def _reprice(self, number: int) -> None:
-        """Units of a block whose header is paid for are cheaper."""
-        for each in self._of_block[self.units[number].block]:
-            unit = self.units[each]
-            if not unit.kept and unit.role != "close":
-                heappush(self._heap, (-unit.worth / self._price(each), each))
+    def _reprice(self, numbers: Iterable[int]) -> None:
+        """Units whose header or head is paid for, or whose neighbour stays, are cheaper than they were."""
+        for each in numbers:
+            if 0 <= each < len(self.units) and not self.units[each].kept and self.units[each].role != "close":
+                heappush(self._heap, (-self.units[each].worth / self._price(each), each))
 
     def _use_header(self, number: int, by: int) -> None:
         header = self.blocks[self.units[number].block].header
@@ -136,13 +172,20 @@ class Packer:
 
     def _price(self, number: int) -> float:
         unit = self.units[number]
-        chars = unit.end - unit.start
+        tokens = unit.tokens + GAP_TOKENS * (1 - self._kept_neighbours(number))
         header = self.blocks[unit.block].header
         if header >= 0 and not self._header_uses.get(header):
-            chars += self.blocks[header].end - self.blocks[header].start + 2
+            tokens += (self.blocks[header].end - self.blocks[header].start + 2) * self.tokens_per_byte
         for each in self._needed(number) if unit.role != "text" else ():
-            chars += self.units[each].end - self.units[each].start
-        return chars * self.tokens_per_char + GAP_TOKENS
+            tokens += self.units[each].tokens
+        return max(1.0, tokens)
+
+    def _kept_neighbours(self, number: int) -> int:
+        """How many units next to it in its block stay: with one the gaps don't get more, with two fewer."""
+        units, block = self.units, self.units[number].block
+        before = number > 0 and units[number - 1].kept and units[number - 1].block == block
+        after = number + 1 < len(units) and units[number + 1].kept and units[number + 1].block == block
+        return before + after
 
     def _is_repeat(self, unit: Unit) -> bool:
         """Whether the block of a unit repeats one that was met; of equals the first met stays."""
@@ -153,6 +196,11 @@ class Packer:
         if found:
             unit.reason = "duplicate"
         return found
+
+
+def size(text: str, start: int, end: int) -> int:
+    """Bytes of a stretch of text in UTF-8: nearer to its tokens than characters are."""
+    return end - start if text.isascii() else len(text[start:end].encode("utf-8", "surrogatepass"))
 
 
 def chance(worth: float) -> float:

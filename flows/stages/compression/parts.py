@@ -10,18 +10,18 @@ from typing import NamedTuple
 
 from flows.stages.compression.blocks import Block
 
-LONG_PART_CHARS = 600
+LONG_PART_CHARS = 400
 """A sentence that is longer is cut at a clause or a space."""
 _MIN_BODY_CHARS = 120
 _HEAD_LINES = 12
 
-_ENDS = re.compile(
-    r"([.!?]["
-    r"\"”’')\]]*)\s+(?=[\"“‘'(\[]*[^\W_a-z])|([。！？])|\n"
-)
+_ENDS = re.compile(r"([.!?][\"”’')\]]*)\s+(?=[\"“‘'(\[]*[^\W_a-z])|([。！？])|\n")
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr st vs no vol jr sr prof gen col sgt lt capt inc ltd co corp etc e.g i.e u.s u.k fig al dept rev "
-    "hon approx ed eds p pp ca c".split()
+    [
+        *("mr", "mrs", "ms", "dr", "st", "vs", "no", "vol", "jr", "sr", "prof", "gen", "col", "sgt", "lt"),
+        *("capt", "inc", "ltd", "co", "corp", "etc", "e.g", "i.e", "u.s", "u.k", "fig", "al", "dept", "rev"),
+        *("hon", "approx", "ed", "eds", "p", "pp", "ca", "c"),
+    ]
 )
 _CLAUSE = re.compile(r"[,;:}\])]\s|\s")
 _COMMENT = ("#", "//", "@", "/*", "*", '"""', "--")

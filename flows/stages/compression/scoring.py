@@ -9,6 +9,7 @@ Only blocks with hits are looked at closely; the rest of a large text costs noth
 import math
 import re
 from bisect import bisect_right
+from itertools import pairwise
 
 from flows.stages.compression.blocks import Block
 from flows.stages.compression.matching import Hit, find_terms, folded
@@ -45,9 +46,9 @@ _ANSWERS = {
     "place": re.compile(r"\b(?:in|at|near|from|of|on|between|to|off) (?:the )?[A-Z]"),
 }
 _FAULTS = (
-    "ERROR ERR FATAL CRITICAL SEVERE PANIC WARN WARNING ALERT EMERG Traceback failed Failed failure Failure "
-    "Error: Exception"
-).split()
+    *("ERROR", "ERR", "FATAL", "CRITICAL", "SEVERE", "PANIC", "WARN", "WARNING", "ALERT", "EMERG"),
+    *("Traceback", "failed", "Failed", "failure", "Failure", "Error:", "Exception"),
+)
 
 
 class Scorer:
@@ -75,7 +76,7 @@ class Scorer:
         base = self.worths[number]
         header = self._best.get(block.header, {})
         covered, own = self._part_shares(number, parts, header)
-        best = max(max(own), 0.05)
+        best = max(*own, 0.05)
         answer = _ANSWERS.get(self._query.cue)
         cue = CUES.get(self._query.cue, 0.0) / 2
         scored: list[tuple[Part, float]] = []
@@ -224,7 +225,7 @@ class Scorer:
         """Terms that stand side by side; twice as good in the order of the question."""
         hits = sorted(self._hits.get(number, ()))
         terms, near = self._query.terms, 0.0
-        for one, other in zip(hits, hits[1:], strict=False):
+        for one, other in pairwise(hits):
             if one.term != other.term and other.start - one.end <= _NEXT_CHARS:
                 weight = min(self._weights[one.term], self._weights[other.term]) * one.worth * other.worth
                 near += weight if terms[other.term].place == terms[one.term].place + 1 else weight / 2
