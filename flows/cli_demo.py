@@ -24,9 +24,9 @@ from connectors.kafka.offsets import group_state
 from connectors.process import state
 from connectors.process.errors import ProcessProblem
 from connectors.process.stack import Stack, StackOptions
+from flows.cli_demo_models import choose
 from flows.cli_settings import KAFKA
 from flows.cli_text import millis, note, usd
-from flows.demo_models import choose
 from flows.demo_questions import QUESTIONS, document
 from flows.demo_screen import Screen
 from flows.settings import SettingsError, load

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-from flows.demo_models import choose
+from flows.cli_demo_models import choose
 from flows.settings import load
 from tests.support.fake_ollama import FakeOllama, fake_ollama
 
