@@ -14,6 +14,7 @@ from typer.models import OptionInfo
 
 from connectors.bench.errors import BenchError
 from connectors.bench.options import Options
+from connectors.bench.provider_cpu import Load, measure
 from connectors.bench.scenario import Scenario, execute
 from connectors.bench.scenarios import SCENARIOS
 from connectors.bench.tokens import tokens
@@ -110,6 +111,22 @@ def _command(scenario: Scenario) -> Callable[..., None]:
 for _scenario in SCENARIOS.values():
     app.command(_scenario.name, help=_scenario.about)(_command(_scenario))
 app.command()(tokens)
+
+
+@app.command("provider")
+def provider(
+    calls: Annotated[int, typer.Option(min=32, help="JSON calls of each side.")] = 2000,
+    pieces: Annotated[int, typer.Option(min=10, help="Pieces of a stream.")] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Only progress and the JSON line.")] = False,
+) -> None:
+    """CPU of a call and of a streamed piece: our shell and the official SDKs; no Kafka, no worker."""
+    try:
+        report = measure(Load(calls, pieces), _say)
+    except BenchError as error:
+        _say(f"error: {error}")
+        raise typer.Exit(NO_FIGURES) from error
+    show(report, as_json=as_json)
+    raise typer.Exit(0 if report["ok"] else 1)
 
 
 if __name__ == "__main__":

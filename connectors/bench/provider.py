@@ -1,8 +1,9 @@
 """The fake provider, a process of its own: `python -m connectors.bench.provider --port 0`.
 
-OpenAI's wire on `POST .../chat/completions`, JSON and streaming; beside it `GET /log` (one JSON line a
-call), `GET /stats` and `POST /reset`. A raw protocol, so that it takes little of the machine it shares with
-what is measured. It prints its base URL when it listens, and ends when its standard input does.
+OpenAI's wire on `POST .../chat/completions`, JSON and streaming, and those of Anthropic, Gemini and Ollama
+on their paths; beside it `GET /log` (one JSON line a call), `GET /stats` and `POST /reset`. A raw protocol,
+so that it takes little of the machine it shares with what is measured. It prints its base URL when it
+listens, and ends when its standard input does.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import uvloop
 from connectors.bench import provider_wire as wire
 from connectors.bench.provider_book import Book, Entry
 from connectors.bench.provider_faults import Habits, fault_of, wish
+from connectors.bench.provider_formats import Format, format_of, wants_stream
 
 MAX_HEAD_BYTES = 64 * 1024
 
@@ -75,11 +77,12 @@ class Connection(asyncio.Protocol):
 
     def _serve(self, head: bytes, body: bytes, *, has_length: bool) -> None:
         method, path, *_ = head.split(b"\r\n", 1)[0].split(b" ")
-        if method == b"POST" and path.endswith(b"/chat/completions"):
+        form = format_of(path.decode("latin-1")) if method == b"POST" else None
+        if form is not None:
             if not has_length:
                 self._write(wire.error(411, "send a content-length"))
                 return
-            self._call(_header(head, b"x-request-id") or b"", body)
+            self._call(form, _header(head, b"x-request-id") or b"", body)
         else:
             self._write(self._answer_operator(method, path))
             self._read()
@@ -94,7 +97,7 @@ class Connection(asyncio.Protocol):
             return wire.response(200, b"{}")
         return wire.error(404, "no such path")
 
-    def _call(self, name: bytes, body: bytes) -> None:
+    def _call(self, form: Format, name: bytes, body: bytes) -> None:
         request_id = unquote(name.decode("utf-8", "replace"))
         self._entry, attempt = self._book.begin(request_id)
         wanted = wish(body, self._habits)
@@ -111,12 +114,13 @@ class Connection(asyncio.Protocol):
             return
         usage = wire.usage_of(len(body), wanted.answer_bytes)
         model, text = str(asked.get("model")), wire.text_of(wanted.answer_bytes)
-        if asked.get("stream"):
-            pieces = wire.stream_pieces(model, text, usage, self._habits.pieces)
+        if wants_stream(form, asked):
+            pieces = form.pieces(model, text, usage, self._habits.pieces)
             step_s = wanted.latency_s / len(pieces)
-            self._timer = loop.call_later(step_s, self._stream, [wire.stream_head(), *pieces], step_s)
+            head = wire.stream_head(form.kind)
+            self._timer = loop.call_later(step_s, self._stream, [head, *pieces], step_s)
         else:
-            answer = wire.response(200, wire.completion(model, text, usage))
+            answer = wire.response(200, form.whole(model, text, usage))
             self._timer = loop.call_later(wanted.latency_s, self._finish, answer)
 
     def _finish(self, answer: bytes) -> None:

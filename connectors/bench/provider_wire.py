@@ -42,9 +42,9 @@ def completion(model: str, text: str, usage: dict[str, int]) -> bytes:
     )
 
 
-def stream_head() -> bytes:
+def stream_head(content_type: str = "text/event-stream") -> bytes:
     """Status and headers of a stream, in chunked coding."""
-    return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    return f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
 
 
 def stream_pieces(model: str, text: str, usage: dict[str, int], pieces: int) -> list[bytes]:

@@ -37,6 +37,7 @@ with warnings.catch_warnings():
     # It says at its import, and on every line of Python's own age, that its end of support is over.
     warnings.simplefilter("ignore")
     import google.generativeai.client as genai
+    from google.generativeai.generative_models import GenerativeModel
 
 MAX_THREADS = 64
 """Most threads of one server's session."""
@@ -170,3 +171,12 @@ def _failure(error: Exception, route: Route) -> ProviderError:
     if isinstance(error, ValueError) and not isinstance(error, requests.ConnectionError | requests.Timeout):
         return Missing(CANT_SEND)
     return Unavailable(why_not(error))
+
+
+def generative_model(model: str, api_key: str, address: str) -> Any:
+    """The SDK's own model, as its users have it, against a server of ours; for `weir bench provider`."""
+    manager: Any = genai._ClientManager()  # pyright: ignore[reportPrivateUsage] (the public one is global)
+    manager.configure(api_key=api_key, transport="rest", client_options={"api_endpoint": address})
+    made: Any = GenerativeModel(model)
+    made._client = manager.make_client("generative")
+    return made
