@@ -128,16 +128,14 @@ def main() -> int:
     holds = True
     for name, provider in providers(texts).items():
         pieces = counted(texts, own, provider())
-        works = {
-            "mixed": {kind: pieces[kind] for kind in LATIN},
-            **{kind: {kind: pieces[kind]} for kind in pieces},
-        }
+        latin = {kind: pieces[kind] for kind in LATIN}
+        works = {"mixed": latin, **{kind: {kind: pieces[kind]} for kind in pieces}}
         for work, chosen in works.items():
             result = play(chosen, *((200, 50) if work == "mixed" else (40, 25)))
             report[f"{name} {work}"] = {key: round(value, 4) for key, value in vars(result).items()}
             good = result.error_p95 <= 0.02 and result.under == 0 and result.upper_p95 <= 1.10
             holds = holds and (good or name != "cl100k")
-        small = play({kind: pieces[kind] for kind in LATIN}, 40, 25, (100, 8_000))
+        small = play(latin, 40, 25, (100, 8_000))
         report[f"{name} mixed, 100 to 8,000"] = {key: round(value, 4) for key, value in vars(small).items()}
     report["ok"] = holds
     print(orjson.dumps(report).decode())
