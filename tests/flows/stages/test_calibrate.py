@@ -68,6 +68,7 @@ def test_calls_of_mixed_content_teach_each_class_its_own_factor():
         request({Content.PROSE: 9000, Content.CODE: 1000}),
         request({Content.PROSE: 4000, Content.CODE: 9000, Content.CJK: 2000}),
         request({Content.CJK: 3000, Content.CODE: 8000}),
+        times=40,
     )
 
     found = learnt.fit.factors
