@@ -8,6 +8,8 @@ see `ollama_window.py`.
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import chain
+from typing import cast
 
 import orjson
 
@@ -106,7 +108,7 @@ class OllamaStream:
         self._thinking: list[str] = []
         self._tool_calls: list[JsonObject] = []
         self._logprobs: list[JsonObject] = []
-        self._other: JsonObject = {}
+        self._other: dict[str, list[object]] = {}
         self._last: JsonObject = {}
         self._seen = False
 
@@ -163,7 +165,7 @@ class OllamaStream:
             self._tool_calls.append(_tool_call(tool_call, self.calls))
         if not _KNOWN.issuperset(message):
             for name in message.keys() - _KNOWN:
-                self._other[name] = _joined(self._other.get(name), message[name])
+                self._other.setdefault(name, []).append(message[name])
 
     def finish(self) -> Answer:
         """The answer of all that was fed.
@@ -178,7 +180,8 @@ class OllamaStream:
             raise Malformed("the answer has no `message`", status=200, body=orjson.dumps(self._last))
         reason = self._last.get("done_reason")
         raw = {name: self._last[name] for name in _USAGE_FIELDS if name in self._last}
-        other = {name: value for name, value in self._other.items() if value not in (None, "", [])}
+        joined = {name: _joined(values) for name, values in self._other.items()}
+        other = {name: value for name, value in joined.items() if value not in (None, "", [])}
         return Answer(
             text="".join(self._text),
             finish_reason="tool_calls" if self._tool_calls else "length" if reason == "length" else "stop",
@@ -236,10 +239,11 @@ def _tops(found: JsonObject) -> list[JsonObject]:
     return [_logprob(each) for each in found.get("top_logprobs") or ()]
 
 
-def _joined(before: object, more: object) -> object:
-    """A field of the message that Weir doesn't know, over the parts of a stream."""
-    if isinstance(before, str) and isinstance(more, str):
-        return before + more
-    if isinstance(before, list) and isinstance(more, list):
-        return [*before, *more]
-    return before if more is None else more
+def _joined(values: list[object]) -> object:
+    """A field of the message that Weir doesn't know, over the parts of a stream; the last one where mixed."""
+    found = [value for value in values if value is not None]
+    if all(isinstance(value, str) for value in found):
+        return "".join(cast(list[str], found))
+    if all(isinstance(value, list) for value in found):
+        return list(chain.from_iterable(cast(list[list[object]], found)))
+    return found[-1]
