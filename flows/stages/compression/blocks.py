@@ -37,7 +37,7 @@ class Block(NamedTuple):
 
 
 def blocks_of(text: str) -> list[Block]:
-    """The blocks of a text, in order."""
+    """The blocks of a text, in order. A header with nothing under it is prose."""
     found: list[Block] = []
     header = -1
     at = 0
@@ -46,7 +46,11 @@ def blocks_of(text: str) -> list[Block]:
         found.append(Block(start, end, "fence", header))
         at = end
     _add_paragraphs(text, at, len(text), header, found)
-    return found
+    used = {block.header for block in found}
+    return [
+        block._replace(kind="prose") if block.kind == "header" and number not in used else block
+        for number, block in enumerate(found)
+    ]
 
 
 def _fences(text: str) -> Iterator[tuple[int, int]]:
