@@ -25,10 +25,11 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 class Body:
     """A reply's bytes. Reading is all that moves them: who doesn't read makes the server wait."""
 
-    __slots__ = ("_first", "_limit_bytes", "_size_bytes", "_timeouts", "response")
+    __slots__ = ("_first", "_limit_bytes", "_read", "_size_bytes", "_timeouts", "response")
 
     def __init__(self, response: aiohttp.ClientResponse, timeouts: Timeouts, limit_bytes: int) -> None:
         self.response = response
+        self._read = response.content.readany
         self._timeouts = timeouts
         self._limit_bytes = limit_bytes
         self._size_bytes = 0
@@ -55,7 +56,7 @@ class Body:
         if self._first and (self.response.content_length or 0) > self._limit_bytes:
             raise self._too_large(b"")
         try:
-            data = await self.response.content.readany()
+            data = await self._read()
         except aiohttp.ServerTimeoutError as error:
             raise Unavailable(self._too_slow(), status=self.response.status) from error
         except (aiohttp.ClientError, OSError) as error:

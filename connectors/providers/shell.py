@@ -138,11 +138,16 @@ class Shell:
         data = b""
         try:
             while not decoder.done and (data := await reply.next()):
-                await _hand_on(decoder, data, sink)
+                pieces = _read(data, decoder.feed, data)
+                if sink is not None:
+                    for piece in pieces:
+                        await sink(piece)
         except Unavailable as error:
             # Where the end was cut behind a whole answer, it is paid for and counts.
             return _finish_after(error, decoder)
-        await _hand_on(decoder, b"", sink)
+        for piece in _read(b"", decoder.feed, b""):
+            if sink is not None:
+                await sink(piece)
         answer = _checked(_read(data, decoder.finish), data)
         await reply.end()
         return answer
@@ -161,13 +166,6 @@ class HttpProvider(Shell):
     ) -> None:
         transport = HttpTransport(way or Way(max_connections))
         super().__init__(codec, transport, max_answer_bytes=max_answer_bytes)
-
-
-async def _hand_on(decoder: StreamDecoder, data: bytes, sink: PieceSink | None) -> None:
-    pieces = _read(data, decoder.feed, data)
-    if sink is not None:
-        for piece in pieces:
-            await sink(piece)
 
 
 def _finish_after(error: Unavailable, decoder: StreamDecoder) -> Answer:
