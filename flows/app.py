@@ -42,7 +42,9 @@ from connectors.metrics.recorder import Publisher, Recorder
 from connectors.providers.ollama_lengths import with_lengths
 from connectors.providers.registry import Registry
 from connectors.tokenizers.counter import build as build_counter
+from flows.bell import Bell
 from flows.calling import CallPolicy, CallPorts, Calls
+from flows.garbage import Garbage
 from flows.orchestrate import build
 from flows.settings import Settings, load
 from flows.stages.health import Health
@@ -89,7 +91,8 @@ class Worker:
         self._started = False
         self._lease = Lease(delivery.session.total_seconds())
         self._name = delivery.instance_id or f"{socket.gethostname()}-{os.getpid()}"
-        self._ownership = Ownership(delivery, self._allowed)
+        self._bell = Bell()
+        self._ownership = Ownership(delivery, self._allowed, self._bell.ring)
         self._outbox = Outbox(cluster, delivery, self._may_write, fatal)
         self._settling = Settling(cluster, self._ownership, self._outbox, Copies(cluster, fatal).fetch)
         recovery = Recovery(cluster, delivery, self._ownership, self._outbox, self._settling, fatal)
@@ -138,8 +141,10 @@ class Worker:
         """The serving flow; building it touches nothing outside."""
         for name in self._settings.plugins:
             importlib.import_module(name).register(self._registry)
-        source = RequestSource(self._ownership, self._outbox, self._feeder, self.start)
-        return build(source, self._steps, SettleSink(self._settling))
+        source = RequestSource(
+            self._ownership, self._outbox, self._feeder, start=self.start, rest=self._bell.rest
+        )
+        return build(source, self._steps, SettleSink(self._settling), ring=self._bell.ring)
 
     def start(self) -> None:
         """Connect: cancels first, then the group."""
@@ -194,7 +199,11 @@ class Worker:
 
 
 class Watchdog:
-    """Exits the process when its lease has been out for long while the broker answers: it was forgotten."""
+    """Looks after the process once a second.
+
+    It exits when its lease has been out for long while the broker answers: it was forgotten. Cycles are
+    collected by the clock.
+    """
 
     def __init__(self, settings: Settings, lease: Lease) -> None:
         self._cluster, self._lease = settings.cluster, lease
@@ -206,8 +215,10 @@ class Watchdog:
 
     def _run(self) -> None:
         answered = 0
+        garbage = Garbage(time.monotonic())
         while True:
             time.sleep(1)
+            garbage.tick(time.monotonic(), gc.get_count()[0])
             if self._lease.overdue_s(boot_s()) <= self._bound_s:
                 answered = 0
                 continue
@@ -227,7 +238,6 @@ def prepare() -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    gc.set_threshold(50_000, 20, 100)
     quieten_kafka_logs()
 
 
@@ -271,7 +281,6 @@ def run_worker(settings: Settings) -> int:
     worker = Worker(replace(settings, routes=with_lengths(settings.routes)))
     flow = worker.flow()
     _on_signals(worker)
-    gc.freeze()
     cli_main(flow)
     worker.close()
     return 0

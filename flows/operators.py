@@ -18,7 +18,9 @@ X = TypeVar("X")
 Y = TypeVar("Y")
 
 POLL = timedelta(milliseconds=1)
-"""Between two looks at what is done, while something is pending."""
+"""Between two looks at what is done, while something is pending; with a bell the source does the resting."""
+RESTED = timedelta(microseconds=200)
+"""The same where the source rests: shorter than any rest, and not 0, which Bytewax takes for a busy loop."""
 SHARDS = 8
 """Fixed keys of an `async_map`; never one per request."""
 
@@ -39,6 +41,7 @@ def async_map(
     start: Start[X, Y],
     bypass: Callable[[X], Y | None],
     shard: Callable[[X], str],
+    ring: Callable[[], None] | None = None,
 ) -> Stream[Y]:
     """Hand items over in batches and emit each one when it is done; the order is that of completion.
 
@@ -48,17 +51,20 @@ def async_map(
         start: Begins the work.
         bypass: The item as it goes on when it needs no work, else `None`.
         shard: What items with the same text share a batch by.
+        ring: Called whenever an item is done, where the flow's source rests until it is.
     """
     keyed = op.map("shard", up, lambda item: (str(zlib.crc32(shard(item).encode()) % SHARDS), item))
-    done = op.stateful_batch("work", keyed, lambda _: AsyncLogic(start, bypass))
+    done = op.stateful_batch("work", keyed, lambda _: AsyncLogic(start, bypass, ring))
     return op.map("unkey", done, lambda pair: pair[1])
 
 
 class AsyncLogic(StatefulBatchLogic[X, Y, None]):
     """The waiting of one shard: what was handed over, and what came back."""
 
-    def __init__(self, start: Start[X, Y], bypass: Callable[[X], Y | None]) -> None:
-        self._start, self._bypass = start, bypass
+    def __init__(
+        self, start: Start[X, Y], bypass: Callable[[X], Y | None], ring: Callable[[], None] | None = None
+    ) -> None:
+        self._start, self._bypass, self._ring = start, bypass, ring
         self._done: deque[Y] = deque()
         self._pending = 0
 
@@ -74,7 +80,7 @@ class AsyncLogic(StatefulBatchLogic[X, Y, None]):
                 passed.append(through)
         if work:
             self._pending += len(work)
-            self._start(work, self._done.append)
+            self._start(work, self._done.append if self._ring is None else self._finished)
         passed.extend(self._drain())
         return passed, self.RETAIN
 
@@ -87,11 +93,18 @@ class AsyncLogic(StatefulBatchLogic[X, Y, None]):
         return self._drain(), self.RETAIN
 
     def notify_at(self) -> datetime | None:
-        """In a millisecond while something is pending."""
-        return datetime.now(UTC) + POLL if self._pending else None
+        """While something is pending: in a millisecond, or after each rest of the source."""
+        if not self._pending:
+            return None
+        return datetime.now(UTC) + (POLL if self._ring is None else RESTED)
 
     def snapshot(self) -> None:
         """The log is the database: there is no state to keep."""
+
+    def _finished(self, item: Y) -> None:
+        self._done.append(item)
+        if self._ring is not None:
+            self._ring()
 
     def _drain(self) -> list[Y]:
         done = [self._done.popleft() for _ in range(len(self._done))]

@@ -45,15 +45,22 @@ class Steps(Protocol):
         ...
 
 
-def build(source: Source[Record], steps: Steps, sink: Sink[Outcome], flow_id: str = "weir") -> Dataflow:
-    """The serving flow as an ordinary Bytewax dataflow."""
+def build(
+    source: Source[Record],
+    steps: Steps,
+    sink: Sink[Outcome],
+    *,
+    ring: Callable[[], None] | None = None,
+    flow_id: str = "weir",
+) -> Dataflow:
+    """The serving flow as an ordinary Bytewax dataflow; `ring` wakes a source that rests."""
     flow = Dataflow(flow_id)
     records = op.input("llm_requests", flow, source)
     work = stage("decode", records, steps.decode)
     for name, rule in steps.between:
         work = stage(name, work, rule)
-    ended = async_map("call", work, steps.call, bypass=_ended, shard=_route)
-    outcomes = async_map("respond", ended, steps.respond, bypass=_nothing, shard=_respond)
+    ended = async_map("call", work, steps.call, bypass=_ended, shard=_route, ring=ring)
+    outcomes = async_map("respond", ended, steps.respond, bypass=_nothing, shard=_respond, ring=ring)
     op.output("settle", outcomes, sink)
     return flow
 

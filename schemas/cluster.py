@@ -71,8 +71,8 @@ class Delivery:
     """Rest of the feeder after a small poll: trades latency for CPU."""
     linger: timedelta = timedelta(milliseconds=5)
     """How long the producer gathers records into a batch."""
-    gather: timedelta = timedelta(milliseconds=1)
-    """Attempts that become due within it share a `started` record."""
+    gather: timedelta = timedelta(0)
+    """Attempts that become due within it share a `started` record; 0: those of one turn of the loop."""
     ledger: Literal["strict", "trailing"] = "strict"
     """`strict`: no byte to a provider before its `started` entry is acknowledged; `trailing`: don't wait."""
     unknown_outcome: Literal["retry", "fail"] = "retry"

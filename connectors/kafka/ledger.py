@@ -54,7 +54,10 @@ class Ledger:
             identity.body_hash,
         )
         if not self._due:
-            loop.call_later(self._gather_s, self._flush, loop)
+            if self._gather_s:
+                loop.call_later(self._gather_s, self._flush, loop)
+            else:
+                loop.call_soon(self._flush, loop)
         self._due.append(_Due(record, entry, durable))
         if self._strict:
             await durable

@@ -27,6 +27,8 @@ from kafka.structs import TopicPartition
 
 from connectors.kafka.rules.lease import Lease
 
+BRIEF_MS = 10.0
+"""A producer that waits no longer than this is not woken for a new batch."""
 _PRODUCE = b"\0\0"
 _STABLE: Any = cast(Any, structs).MemberState.STABLE
 _PARTS: tuple[tuple[type, str], ...] = (
@@ -168,9 +170,10 @@ def gated_client(allowed: Callable[[], bool]) -> type[KafkaNetClient]:
     """
 
     class GatedClient(QuickClient):
-        """The gated client."""
+        """The gated client. While it waits briefly anyway, a new batch doesn't wake it."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self._brief = False
             super().__init__(*args, **kwargs)
             manager = cast(Any, self)._manager
             build = manager._build_transport
@@ -181,6 +184,18 @@ def gated_client(allowed: Callable[[], bool]) -> type[KafkaNetClient]:
                 return transport
 
             manager._build_transport = gated
+
+        def poll(self, timeout_ms: float | None = None, future: Any = None) -> Any:
+            self._brief = timeout_ms is not None and timeout_ms <= BRIEF_MS
+            try:
+                return super().poll(timeout_ms=timeout_ms, future=future)
+            finally:
+                self._brief = False
+
+        def wakeup(self) -> None:
+            # Who wakes has appended its batch before, and the sender looks at all batches after each poll.
+            if not self._brief:
+                super().wakeup()
 
         def is_ready(self, node_id: Any) -> bool:
             return allowed() and bool(super().is_ready(node_id))

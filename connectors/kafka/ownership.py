@@ -25,8 +25,11 @@ from schemas.records import Record
 class Ownership:
     """The partitions of a worker. `now_s` arguments are the records' timestamps, so replays behave alike."""
 
-    def __init__(self, delivery: Delivery, allowed: Callable[[], bool]) -> None:
-        self._delivery = delivery
+    def __init__(
+        self, delivery: Delivery, allowed: Callable[[], bool], ring: Callable[[], None] = lambda: None
+    ) -> None:
+        """`ring` is called when there may be something to take."""
+        self._delivery, self._ring = delivery, ring
         self.allowed = allowed
         """Whether the lease holds: nothing is fed, called or written while it doesn't."""
         self.lock = threading.Lock()
@@ -84,12 +87,14 @@ class Ownership:
                 self._buffer.append((partition, deque(records)))
                 partition.buffered += len(records)
                 self.buffered_bytes += sum(len(record.value or b"") for record in records)
+        self._ring()
 
     def put_alone(self, partition: Partition, record: Record) -> None:
         """Let this record pass the synchronous steps next, and no other; the flow must be `quiet`."""
         with self.lock:
             if partition.marks.read([record.offset], record.offset):
                 self._suspect = record
+        self._ring()
 
     def drain(self, partition: Partition) -> None:
         """Feed the partition no more; what waits in it is left to the next owner."""
@@ -253,6 +258,7 @@ class Ownership:
                         self.window.settle(ask, response_offset, remembered)
                     self._wake(partition, record, identity)
             self.counters["settled"] += len(closings)
+        self._ring()
 
     def _wake(self, partition: Partition, record: Record, identity: Identity) -> None:
         turns = partition.turns

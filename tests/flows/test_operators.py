@@ -103,6 +103,18 @@ def test_it_looks_again_in_a_millisecond_while_something_is_pending():
     assert logic.notify_at() is None
 
 
+def test_each_item_that_is_done_rings():
+    desk, rings = Desk(), list[int]()
+    logic = AsyncLogic(desk.start, odd, lambda: rings.append(1))
+    logic.on_batch([1, 2, 4])
+    assert rings == []
+    desk.finish(2, 4)
+
+    assert rings == [1, 1]
+    assert emitted(logic.on_notify()) == [2, 4]
+    assert logic.notify_at() is None
+
+
 def test_there_is_no_state_to_keep():
     assert AsyncLogic(Desk().start, odd).snapshot() is None  # type: ignore[func-returns-value]
 

@@ -64,7 +64,7 @@ def test_the_drawing_names_every_step():
 
 
 def test_a_flow_may_have_another_name():
-    assert to_rendered(build(TestingSource([]), bound(), TestingSink([]), "other")).flow_id == "other"
+    assert to_rendered(build(TestingSource([]), bound(), TestingSink([]), flow_id="other")).flow_id == "other"
 
 
 def test_building_the_serving_flow_touches_nothing_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -15,6 +15,7 @@ from kafka.structs import MemberState, TopicPartition
 
 from connectors.kafka import membership as module
 from connectors.kafka.membership import (
+    BRIEF_MS,
     LeasedHeartbeat,
     Membership,
     QuickClient,
@@ -255,3 +256,19 @@ def test_a_client_asks_for_metadata_again_after_the_time_it_was_told():
 
     assert untold == 100
     assert manager.cluster.config["retry_backoff_ms"] == 20
+
+
+@pytest.mark.parametrize(
+    ("timeout_ms", "wakes"), [(None, 2), (5000.0, 2), (BRIEF_MS + 1, 2), (BRIEF_MS, 1), (0, 1)]
+)
+def test_a_producer_that_waits_briefly_anyway_is_not_woken(timeout_ms: float | None, wakes: int):
+    gate, woken = Gate(), list[int]()
+
+    def poll(timeout_ms: float | None = None, future: object = None) -> None:
+        gate.client.wakeup()
+
+    gate.client._net = SimpleNamespace(poll=poll, wakeup=lambda: woken.append(1))
+    gate.client.poll(timeout_ms=timeout_ms)
+    gate.client.wakeup()  # between two polls: the next one may be long
+
+    assert len(woken) == wakes
