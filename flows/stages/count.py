@@ -1,29 +1,52 @@
-"""Counts the tokens of what is sent, before the call.
+"""Counts the tokens of what is sent, before the call: every text, the envelope, and pictures.
 
 Counted are the texts of all turns, names, tool calls, tool definitions and the answer's schema; to that come
-3 tokens for each turn and 3 for the answer's opening, as the OpenAI cookbook has it. Pictures and other
-parts that aren't text get a flat estimate.
+the envelope of each turn, what a provider tells its model about tools, and pictures by their size. Each
+family of providers has its own rules; before the route is known those of OpenAI stand in. Other parts that
+aren't text (sound, files) get a flat estimate.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
 
 from flows.stages.jobs import Job
+from flows.stages.pictures import Family, is_picture, picture_tokens
 from schemas.base import JsonObject
 from schemas.requests import Message
 from schemas.responses import CountKind
 
 TURN_TOKENS = 3
-"""Envelope of one turn."""
+"""Envelope of one turn, with OpenAI."""
 ANSWER_TOKENS = 3
-"""Opening of the answer."""
+"""Opening of the answer, with OpenAI."""
 PART_TOKENS = 765
 """One part that isn't text: what a picture of 1024 x 1024 costs at high detail on GPT-4o."""
-LOW_DETAIL_TOKENS = 85
-"""A picture with `detail: low`."""
 _KINDS: dict[str, CountKind] = {"exact": "exact", "calibrated": "calibrated"}
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What a family adds to the texts of a request."""
+
+    turn_tokens: int
+    """For each turn."""
+    answer_tokens: int
+    """Once, for the opening of the answer."""
+    tools_tokens: int
+    """Once, where there are tools: what the model is told about them."""
+    tool_tokens: int
+    """For each tool."""
+
+
+ENVELOPES = {
+    Family.OPENAI: Envelope(TURN_TOKENS, ANSWER_TOKENS, tools_tokens=12, tool_tokens=7),
+    Family.ANTHROPIC: Envelope(turn_tokens=4, answer_tokens=3, tools_tokens=346, tool_tokens=8),
+    Family.GEMINI: Envelope(turn_tokens=2, answer_tokens=2, tools_tokens=10, tool_tokens=8),
+}
+"""Sources: OpenAI's cookbook on counting, Anthropic's page on tool use; Gemini's are a guess, upwards."""
 
 
 class Counter(Protocol):
@@ -37,6 +60,44 @@ class Counter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class RequestTokens:
+    """What a request comes to with one family."""
+
+    text_tokens: int
+    """All texts."""
+    envelope_tokens: int
+    """Turns, the answer's opening, what is told about tools."""
+    part_tokens: int
+    """Pictures and other parts that aren't text."""
+
+    @property
+    def tokens(self) -> int:
+        """All of it."""
+        return self.text_tokens + self.envelope_tokens + self.part_tokens
+
+    @property
+    def flat_tokens(self) -> int:
+        """What isn't text; see `content.Measured`."""
+        return self.envelope_tokens + self.part_tokens
+
+
+def count_request(
+    messages: Sequence[Message],
+    tools: Sequence[JsonObject],
+    counter: Counter,
+    family: Family = Family.OPENAI,
+    response_format: JsonObject | None = None,
+) -> RequestTokens:
+    """Count all that is sent to a provider of a family."""
+    texts = texts_of_request(messages, tools, response_format)
+    return RequestTokens(
+        sum(counter.count_many(texts)),
+        envelope_tokens(len(messages), len(tools), family),
+        sum(parts_tokens(message, family) for message in messages),
+    )
+
+
 def count(job: Job, counter: Counter) -> Job:
     """Fill in the job's input tokens."""
     return count_batch([job], counter)[0]
@@ -47,16 +108,24 @@ def count_batch(jobs: Sequence[Job], counter: Counter) -> list[Job]:
     texts = [texts_of(job) for job in jobs]
     counts = iter(counter.count_many([text for group in texts for text in group]))
     for job, group in zip(jobs, texts, strict=True):
-        flat_tokens = sum(_flat_tokens(message) for message in job.messages)
-        job.input_tokens = sum(next(counts) for _ in group) + flat_tokens + ANSWER_TOKENS
+        flat_tokens = sum(parts_tokens(message, Family.OPENAI) for message in job.messages)
+        flat_tokens += envelope_tokens(len(job.messages), len(job.request.tools or ()), Family.OPENAI)
+        job.input_tokens = sum(next(counts) for _ in group) + flat_tokens
         job.estimate_kind = _KINDS.get(counter.kind, "estimate")
     return list(jobs)
 
 
 def texts_of(job: Job) -> list[str]:
     """Every text of a job that a model reads."""
+    return texts_of_request(job.messages, job.request.tools or (), job.request.response_format)
+
+
+def texts_of_request(
+    messages: Sequence[Message], tools: Sequence[JsonObject], response_format: JsonObject | None
+) -> list[str]:
+    """Every text of a request that a model reads."""
     texts: list[str] = []
-    for message in job.messages:
+    for message in messages:
         if isinstance(message.content, str):
             texts.append(message.content)
         else:
@@ -64,10 +133,24 @@ def texts_of(job: Job) -> list[str]:
         if message.name:
             texts.append(message.name)
         texts.extend(_written(message.tool_calls or ()))
-    texts.extend(_written(job.request.tools or ()))
-    if job.request.response_format is not None:
-        texts.extend(_written([job.request.response_format]))
+    texts.extend(_written(tools))
+    if response_format is not None:
+        texts.extend(_written([response_format]))
     return texts
+
+
+def envelope_tokens(turns: int, tools: int, family: Family) -> int:
+    """What a family adds for so many turns and tools."""
+    envelope = ENVELOPES[family]
+    about_tools = envelope.tools_tokens + tools * envelope.tool_tokens if tools else 0
+    return turns * envelope.turn_tokens + envelope.answer_tokens + about_tools
+
+
+def parts_tokens(message: Message, family: Family) -> int:
+    """A turn's parts that aren't text."""
+    if message.content is None or isinstance(message.content, str):
+        return 0
+    return sum(_part_tokens(part, family) for part in message.content if not _is_text(part))
 
 
 def _written(objects: Iterable[JsonObject]) -> list[str]:
@@ -82,13 +165,5 @@ def _part_text(part: JsonObject) -> str:
     return str(part["text"])
 
 
-def _flat_tokens(message: Message) -> int:
-    """Envelope of a turn and its parts that aren't text."""
-    parts = [] if message.content is None or isinstance(message.content, str) else message.content
-    return TURN_TOKENS + sum(_part_tokens(part) for part in parts if not _is_text(part))
-
-
-def _part_tokens(part: JsonObject) -> int:
-    picture = part.get("image_url")
-    low = isinstance(picture, dict) and picture.get("detail") == "low"
-    return LOW_DETAIL_TOKENS if low else PART_TOKENS
+def _part_tokens(part: JsonObject, family: Family) -> int:
+    return picture_tokens(part, family) if is_picture(part) else PART_TOKENS

@@ -4,9 +4,20 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from flows.stages.count import ANSWER_TOKENS, LOW_DETAIL_TOKENS, PART_TOKENS, TURN_TOKENS, count, count_batch
+from flows.stages.count import (
+    ANSWER_TOKENS,
+    ENVELOPES,
+    PART_TOKENS,
+    TURN_TOKENS,
+    RequestTokens,
+    count,
+    count_batch,
+    count_request,
+)
 from flows.stages.jobs import Job
+from flows.stages.pictures import LOW_DETAIL_TOKENS, UNKNOWN_TOKENS, Family
 from flows.stages.recall import recall
+from schemas.requests import Message
 from tests.flows.stages.making import job
 
 
@@ -39,7 +50,8 @@ def test_names_tool_calls_tools_and_schema_are_counted():
     fields = {"tools": [{"a": 1}], "response_format": {"b": 22}}
 
     texts = len("abc") + len('{"id":1}') + len('{"a":1}') + len('{"b":22}')
-    assert counted(messages=[turn], **fields).input_tokens == texts + TURN_TOKENS + ANSWER_TOKENS
+    envelope = TURN_TOKENS + ANSWER_TOKENS + 12 + 7
+    assert counted(messages=[turn], **fields).input_tokens == texts + envelope
 
 
 @pytest.mark.parametrize(
@@ -72,3 +84,39 @@ def test_batch_is_counted_with_one_call_and_each_job_gets_its_own():
 )
 def test_trust_in_the_count_is_the_counters(kind: str, noted: str):
     assert count(recall(job()), Letters(kind)).estimate_kind == noted
+
+
+@pytest.mark.parametrize(
+    ("family", "envelope"),
+    [("openai", 2 * 3 + 3 + 12 + 7), ("anthropic", 8 + 3 + 346 + 8), ("gemini", 4 + 2 + 18)],
+)
+def test_each_family_has_its_own_envelope_and_pictures(family: str, envelope: int):
+    picture = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    messages = [
+        Message(role="system", content="be brief"),
+        Message(role="user", content=[{"type": "text", "text": "hi"}, picture]),
+    ]
+    found = count_request(messages, [{"a": 1}], Letters(), Family(family), response_format={"b": 2})
+
+    assert found == RequestTokens(
+        text_tokens=len('be briefhi{"a":1}{"b":2}'),
+        envelope_tokens=envelope,
+        part_tokens=UNKNOWN_TOKENS[Family(family)],
+    )
+    assert found.tokens == found.text_tokens + found.flat_tokens
+
+
+def test_request_counts_with_openai_as_its_job_does():
+    asked = recall(job(prompt="12345", context="x" * 50, tools=[{"a": 1}], response_format={"b": 2}))
+    request = asked.request
+
+    found = count_request(
+        asked.messages, request.tools or (), Letters(), response_format=request.response_format
+    )
+    assert found.tokens == count(asked, Letters()).input_tokens
+
+
+def test_nothing_is_told_about_tools_where_there_are_none():
+    assert (
+        count_request([], [], Letters(), Family.ANTHROPIC).tokens == ENVELOPES[Family.ANTHROPIC].answer_tokens
+    )
