@@ -162,6 +162,27 @@ class QuickClient(KafkaNetClient):
             cast(Any, self)._manager.cluster.config["retry_backoff_ms"] = kwargs["retry_backoff_ms"]
 
 
+class BriefClient(QuickClient):
+    """A producer's client that a new batch doesn't wake while it waits briefly anyway."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._brief = False
+        super().__init__(*args, **kwargs)
+
+    def poll(self, timeout_ms: float | None = None, future: Any = None) -> Any:
+        """Wait for the network; the sender looks at all batches afterwards."""
+        self._brief = timeout_ms is not None and timeout_ms <= BRIEF_MS
+        try:
+            return super().poll(timeout_ms=timeout_ms, future=future)
+        finally:
+            self._brief = False
+
+    def wakeup(self) -> None:
+        """End a long wait. Who wakes has appended its batch before, so a brief wait finds it, too."""
+        if not self._brief:
+            super().wakeup()
+
+
 def gated_client(allowed: Callable[[], bool]) -> type[KafkaNetClient]:
     """A client class for a producer that puts produce requests on the wire only while `allowed()`.
 
@@ -169,11 +190,10 @@ def gated_client(allowed: Callable[[], bool]) -> type[KafkaNetClient]:
     the socket the bytes of a produce request are not sent and the connection is dropped.
     """
 
-    class GatedClient(QuickClient):
-        """The gated client. While it waits briefly anyway, a new batch doesn't wake it."""
+    class GatedClient(BriefClient):
+        """The gated client."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            self._brief = False
             super().__init__(*args, **kwargs)
             manager = cast(Any, self)._manager
             build = manager._build_transport
@@ -184,18 +204,6 @@ def gated_client(allowed: Callable[[], bool]) -> type[KafkaNetClient]:
                 return transport
 
             manager._build_transport = gated
-
-        def poll(self, timeout_ms: float | None = None, future: Any = None) -> Any:
-            self._brief = timeout_ms is not None and timeout_ms <= BRIEF_MS
-            try:
-                return super().poll(timeout_ms=timeout_ms, future=future)
-            finally:
-                self._brief = False
-
-        def wakeup(self) -> None:
-            # Who wakes has appended its batch before, and the sender looks at all batches after each poll.
-            if not self._brief:
-                super().wakeup()
 
         def is_ready(self, node_id: Any) -> bool:
             return allowed() and bool(super().is_ready(node_id))
