@@ -1,9 +1,9 @@
 """CPU of a JSON call and of a streamed piece: our shell, and the official SDK beside it, in turns.
 
 One process does nothing but call; the fake provider is another one. A figure is the least of several rounds
-of the process's CPU time (whatever else runs on the machine only adds to it), so it holds what a worker's call
-loop would spend: encode, send, read, decode, hand on. Each piece of a stream comes alone: pieces that come
-together would cost less.
+of the process's CPU time (whatever else runs on the machine only adds to it), so it holds what a worker's
+call loop would spend: encode, send, read, decode, hand on. Each piece of a stream comes alone: pieces that
+come together would cost less.
 """
 
 import asyncio

@@ -22,8 +22,8 @@ pytestmark = for_each_dialect
 
 @pytest.mark.parametrize(
     ("status", "leaf"),
-    [(400, Refused), (401, Missing), (403, Missing), (404, Missing), (413, Refused), (429, Throttled), (500, Unavailable),
-     (503, Unavailable), (529, Unavailable), (307, Missing)],
+    [(400, Refused), (401, Missing), (403, Missing), (404, Missing), (413, Refused), (429, Throttled),
+     (500, Unavailable), (503, Unavailable), (529, Unavailable), (307, Missing)],
 )  # fmt: skip
 @pytest.mark.parametrize("stream", [False, True])
 def test_each_bad_status_has_its_error(
