@@ -81,7 +81,7 @@ def test_openai_counts_tiles(width: int, height: int, tokens: int):
 
 @pytest.mark.parametrize(
     ("width", "height", "tokens"),
-    [(200, 200, 54), (1000, 1000, 1334), (1092, 1092, 1590), (8000, 8000, 1600)],
+    [(200, 200, 54), (1000, 1000, 1334), (8000, 8000, 1600)],
 )
 def test_claude_counts_area(width: int, height: int, tokens: int):
     assert claude_tokens(width, height) == tokens
@@ -89,7 +89,7 @@ def test_claude_counts_area(width: int, height: int, tokens: int):
 
 @pytest.mark.parametrize(
     ("width", "height", "tokens"),
-    [(384, 384, 258), (960, 540, 258 * 6), (768, 768, 258 * 4), (2000, 300, 258 * 16)],
+    [(384, 384, 258), (960, 540, 258 * 6), (768, 768, 1032), (2000, 300, 258 * 16)],
 )
 def test_gemini_counts_tiles(width: int, height: int, tokens: int):
     assert gemini_tokens(width, height) == tokens
