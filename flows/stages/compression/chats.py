@@ -19,8 +19,20 @@ from flows.stages.compression.packing import chance
 from flows.stages.compression.query import read_query
 from flows.stages.compression.records import Counter
 from flows.stages.compression.scoring import Scorer
-from flows.stages.compression.turns import Group, fix, groups_of, is_untouched, partner, text_of, tokens_of
+from flows.stages.compression.turns import (
+    Group,
+    ends_of,
+    fix,
+    groups_of,
+    is_untouched,
+    partner,
+    text_of,
+    tokens_of,
+)
 from schemas.requests import Message
+
+_MARK_TOKENS = 8
+"""Room for a mark and for words that count more where they are joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +188,13 @@ def _best(work: _Work, open_groups: list[int], worths: list[float], room: int) -
     """The groups that stay: by worth for their tokens, with their partners; of equals the later ones."""
     kept: set[int] = set()
     candidates = set(open_groups)
+    mark = work.counter.count(f"{GAP}\n\n")
+    room -= mark
     for number in sorted(open_groups, key=lambda each: (-worths[each] / _group_tokens(work, each), -each)):
         other = partner(work.groups, work.messages, number)
         pair = (number, other) if other is not None and other in candidates else (number,)
         wanted = [each for each in pair if each not in kept]
-        price = sum(_group_tokens(work, each) for each in wanted)
+        price = sum(_group_tokens(work, each) for each in wanted) + mark
         if price <= room:
             kept.update(wanted)
             room -= price
@@ -209,12 +223,15 @@ def _shrink_last(work: _Work, query: str, budget_tokens: int) -> None:
 
 
 def _shrink(work: _Work, place: int, query: str, tokens: int, means: str) -> None:
-    """Shrink the text of a message to so many tokens, its envelope included."""
+    """Shrink a message to so many tokens, its envelope included; of a user's the question stays whole."""
     message = work.messages[place]
-    if isinstance(message.content, str):
-        envelope = work.tokens[place] - work.counter.count(message.content)
-        shorter = compress(message.content, query, max(0, tokens - envelope - 2), work.counter)
-        work.replace(place, shorter.text or GAP, "relevance", means)
+    if not isinstance(message.content, str):
+        return
+    first, between, last = ends_of(message.content) if message.role == "user" else ("", message.content, "")
+    around = work.tokens[place] - work.counter.count(between) + _MARK_TOKENS
+    shorter = compress(between, query, max(0, tokens - around), work.counter)
+    pieces = [first, shorter.text or GAP, last]
+    work.replace(place, "\n\n".join(piece for piece in pieces if piece), "relevance", means)
 
 
 def _worths(work: _Work, query: str) -> list[float]:

@@ -15,6 +15,8 @@ from schemas.requests import Message
 
 LONG_QUESTION_CHARS = 1_200
 """Of a longer message of the user only the ends are taken for the question."""
+SHORT_PARAGRAPH_CHARS = 600
+"""A first or last paragraph up to this length may be the question to the rest."""
 
 
 @dataclass(slots=True)
@@ -66,12 +68,24 @@ def is_untouched(message: Message) -> bool:
 
 
 def question_of(messages: Sequence[Message]) -> str:
-    """What the user asks: the last message of the user; of a long one its beginning and its end."""
+    """What the user asks: the last message of the user; of a long one its short first and last paragraph."""
     text = next((text_of(each) for each in reversed(messages) if each.role == "user"), "")
     if len(text) <= LONG_QUESTION_CHARS:
         return text
-    half = LONG_QUESTION_CHARS // 2
-    return f"{text[:half].rpartition(' ')[0]}\n{text[-half:].partition(' ')[2]}"
+    first, _, last = ends_of(text)
+    return f"{first}\n{last}".strip() or text[-SHORT_PARAGRAPH_CHARS:].partition(" ")[2]
+
+
+def ends_of(text: str) -> tuple[str, str, str]:
+    """A text as its first paragraph, what is between, and its last; an end that is long is empty.
+
+    In a message with a document in it the question stands before or after the document.
+    """
+    paragraphs = text.strip().split("\n\n")
+    first = paragraphs[0] if len(paragraphs) > 1 and len(paragraphs[0]) <= SHORT_PARAGRAPH_CHARS else ""
+    last = paragraphs[-1] if len(paragraphs) > 1 and len(paragraphs[-1]) <= SHORT_PARAGRAPH_CHARS else ""
+    between = paragraphs[bool(first) : len(paragraphs) - bool(last)]
+    return first, "\n\n".join(between), last
 
 
 def partner(groups: list[Group], messages: Sequence[Message], number: int) -> int | None:
