@@ -1,0 +1,150 @@
+"""The seams inside the gateway: who asks, how a request goes to Kafka and its answer comes back.
+
+Authentication gives a `Caller`; a dialect reads an HTTP body into a `Request` and writes what an `Answers`
+stream gives back in the API's own words; `Exchange` is the only part that knows Kafka.
+
+Problem is what ends a call early: one error for all dialects, which each writes in its own shape.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from schemas.base import JsonObject
+from schemas.chunks import Chunk
+from schemas.requests import Request
+from schemas.responses import Response
+
+INVOKE = "llm:invoke"
+"""Scope: ask models."""
+METRICS_READ = "metrics:read"
+"""Scope: see metrics, logs and alerts."""
+ALERTS_WRITE = "alerts:write"
+"""Scope: acknowledge and silence alerts."""
+CONFIG_WRITE = "config:write"
+"""Scope: change the configuration."""
+ADMIN = "admin"
+"""Scope: everything, keys and users too."""
+SCOPES = (INVOKE, METRICS_READ, ALERTS_WRITE, CONFIG_WRITE, ADMIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as authentication found it."""
+
+    id: str
+    """Id of the key, or name of the user; stands in the audit trail and scopes idempotency keys."""
+    tenant: str
+    """Who pays; requests and streams of other tenants can't be reached."""
+    scopes: frozenset[str]
+    """What it may do; `admin` includes all."""
+    models: tuple[str, ...] | None = None
+    """Model names it may ask for; `None` for all."""
+    requests_per_minute: int | None = None
+    """Most requests in a minute; `None` for no limit."""
+    streams: int | None = None
+    """Most answers under way at once; `None` for the gateway's own bound."""
+
+    def may(self, scope: str) -> bool:
+        """Whether it has the scope."""
+        return scope in self.scopes or ADMIN in self.scopes
+
+
+class Problem(Exception):  # noqa: N818 - what a caller is told, whoever's fault it is
+    """Ends a call before, or instead of, an answer."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        """HTTP status."""
+        self.code = code
+        """Stable name: one of `schemas.codes.Code`, or the gateway's own (`invalid_api_key`, `rate_limited`,
+        `forbidden`, `not_found`, `too_large`, `conflict`, `overloaded`, ...)."""
+        self.message = message
+        """What happened and what to do, in one line, without keys and prompts."""
+        self.param = param
+        """The parameter at fault, where one is."""
+        self.headers = dict(headers or {})
+        """Further headers: `retry-after`, `x-should-retry`, rate limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The end of a stream that has a gap, or whose answer didn't come: an error, never a success."""
+
+    reason: str
+    """In one line."""
+
+
+class Answers(Protocol):
+    """What comes back for one request."""
+
+    request_id: str
+    """The request."""
+
+    def __aiter__(self) -> AsyncIterator[Chunk | Response | Lost]:
+        """Chunks in order, without repeats; the last item is the `Response` or `Lost`.
+
+        A chunk of a higher attempt with seq 0 means: drop what was shown.
+        """
+        ...
+
+    async def close(self, *, cancel: bool) -> None:
+        """Nobody waits any more; with `cancel` the workers are told to stop, unless it has ended."""
+        ...
+
+
+class Exchange(Protocol):
+    """Requests go out, answers come back."""
+
+    async def ask(self, request: Request, caller: Caller) -> Answers:
+        """Put a request on the topic, durably, and follow its answer from before that moment.
+
+        The gateway sets id, tenant, reply address and trace; `request.stream` says whether chunks are wanted.
+
+        Raises:
+            Problem: 503 `overloaded` when too much is under way or Kafka is away; 429 over the bound.
+        """
+        ...
+
+    async def cancel(self, request_id: str, tenant: str) -> None:
+        """Tell the workers to stop."""
+        ...
+
+    async def models(self) -> list[JsonObject]:
+        """Model names that can be asked for, as `{"id", "created", "owned_by"}`."""
+        ...
+
+
+class Doorkeeper(Protocol):
+    """Lets callers in."""
+
+    async def admit(self, headers: Mapping[str, str], scope: str, model: str | None = None) -> Caller:
+        """Who is it, and may it: by `authorization: Bearer`, `x-api-key`, or the session's cookie.
+
+        `headers` is case-insensitive or in lower case.
+
+        Raises:
+            Problem: 401 `invalid_api_key`, 403 `forbidden` (scope or model).
+        """
+        ...
+
+    def charge(self, caller: Caller) -> Mapping[str, tuple[int, int, float]]:
+        """Count one request: `{"requests": (limit, remaining, reset_s)}`; empty where there is no limit.
+
+        Raises:
+            Problem: 429 `rate_limited`, with `retry-after` and `retry-after-ms`.
+        """
+        ...
+
+    async def note(self, caller: Caller | None, action: str, details: JsonObject) -> None:
+        """Write to the audit trail; never a key, never a prompt."""
+        ...
