@@ -61,7 +61,7 @@ class Counting:
     """How tokens are counted."""
 
     tokenizer: str = "o200k"
-    """`o200k`, `cl100k`, or the path of a `tokenizer.json`."""
+    """`o200k`, `cl100k`, the path of a `tokenizer.json`, or `hub:OWNER/MODEL`."""
 
 
 @dataclass(frozen=True, slots=True)

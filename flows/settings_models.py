@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from flows.model_facts import packaged
 from flows.settings_keys import ENTRY, LITELLM_PARAMS, MODEL_INFO, PARAMS, SettingsError, check_keys, nearest
 from flows.settings_providers import PROVIDERS, RENAMED, headers_of, key_of
 from flows.settings_values import (
@@ -84,8 +85,9 @@ class Models:
         info: Mapping[str, object],
     ) -> tuple[int, Route]:
         """The route of an entry, and its `order`."""
-        reader = _Entry(params_place, {**info, **params}, self.env, self.warnings)
         provider, model = self._provider(params_place, params)
+        info = packaged().completed(provider, model, info, params)
+        reader = _Entry(params_place, {**info, **params}, self.env, self.warnings)
         way = travel(params_place, provider, reader.optional)
         route = Route(
             name=self._unique(f"{provider}:{model}"),
