@@ -13,7 +13,7 @@ from connectors.bench.errors import HelperError
 from connectors.bench.provider_cpu import Load, Ours, cpu_s, measure, over
 from connectors.bench.provider_faults import Habits
 from connectors.bench.provider_formats import format_of, wants_stream
-from connectors.bench.provider_sdks import SDKS, Sdk
+from connectors.bench.provider_sdks import SDKS
 from connectors.providers.registry import Registry
 from flows.cli import run
 from schemas.base import JsonObject
@@ -33,18 +33,6 @@ def test_each_format_of_the_fake_provider_is_read_whole_and_streamed(name: str):
         assert asyncio.run(main(url)) == [100, 100]
 
 
-def test_the_sdk_of_ollama_reads_what_the_fake_provider_writes():
-    async def main(url: str) -> list[int]:
-        sdk: Sdk = SDKS["ollama"](url)
-        read = [await sdk.whole("hi"), await sdk.streamed("hi")]
-        await sdk.close()
-        return read
-
-    with served(Habits(latency_ms=2, answer_bytes=100, pieces=10)) as url:
-        assert asyncio.run(main(url)) == [100, 100]
-
-
-@pytest.mark.full
 @pytest.mark.parametrize("name", list(SDKS))
 def test_every_sdk_reads_what_the_fake_provider_writes(name: str):
     async def main(url: str) -> list[int]:
