@@ -7,6 +7,8 @@ so the budget holds whatever the counter is. Same text, question, budget and cou
 Everything that goes in and comes out can be pickled, except for what the caller's counter or scorer holds.
 """
 
+from itertools import accumulate
+
 from flows.stages.compression.assembly import assemble, record
 from flows.stages.compression.blocks import Block, blocks_of
 from flows.stages.compression.packing import Packer, Unit, chance, size
@@ -46,6 +48,7 @@ def compress(
 
     `scorer` adds its own view of the units that are looked at closely.
     """
+    budget_tokens = max(0, budget_tokens)
     before, exact = _size(context, counter, before_tokens)
     if not exact and before <= 1.1 * budget_tokens:
         before, exact = counter.count(context), True
@@ -110,14 +113,9 @@ def _fine(blocks: list[Block], content: list[int], worths: list[float]) -> set[i
     """The best blocks, as many as are looked at closely."""
     if sum(blocks[number].end - blocks[number].start for number in content) <= FINE_CHARS:
         return set(content)
-    chosen: set[int] = set()
-    chars = 0
-    for number in sorted(content, key=lambda number: -worths[number]):
-        chars += blocks[number].end - blocks[number].start
-        if chars > FINE_CHARS:
-            break
-        chosen.add(number)
-    return chosen
+    ranked = sorted(content, key=lambda number: -worths[number])
+    chars = accumulate(blocks[number].end - blocks[number].start for number in ranked)
+    return {number for number, so_far in zip(ranked, chars, strict=True) if so_far <= FINE_CHARS}
 
 
 def _fit(packer: Packer, budget_tokens: int, counter: Counter) -> tuple[str, int]:
@@ -130,14 +128,12 @@ def _fit(packer: Packer, budget_tokens: int, counter: Counter) -> tuple[str, int
             break
         text = assemble(packer.text, packer.blocks, packer.units)
         tokens = counter.count(text)
-        while tokens > budget_tokens and packer.picks:
+        while tokens > budget_tokens:
             for number in packer.give_back(packer.used_tokens * (1 - budget_tokens / tokens)):
                 unit = packer.units[number]
                 unit.tokens = max(unit.tokens, counter.count(packer.text[unit.start : unit.end]))
             text = assemble(packer.text, packer.blocks, packer.units)
-            tokens = counter.count(text)
-        if tokens > budget_tokens:
-            return best, best_tokens
+            tokens = counter.count(text) if text else 0
         best, best_tokens = text, tokens
         if tokens >= ENOUGH * budget_tokens or (large and tokens >= 0.95 * budget_tokens):
             break
