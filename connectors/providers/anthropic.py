@@ -1,6 +1,7 @@
 """The wire format of Claude: Anthropic's Messages API, whole, streamed, and its counting of tokens. Pure.
 
-The key goes out as `x-api-key`; a route whose `extra_headers` bring an `authorization` sends that instead.
+The newest version takes the key as a bearer token, the one before it (for calls with sampling parameters)
+as `x-api-key`; a route whose `extra_headers` bring an `authorization` sends that instead.
 What the API lacks is refused by name, or left out where the route has `drop_params`: see `anthropic_body.py`.
 Source: https://platform.claude.com/docs/en/api/messages and .../api/messages-count-tokens.
 """
@@ -10,7 +11,7 @@ from dataclasses import replace
 
 import orjson
 
-from connectors.providers.anthropic_body import COUNTED, VERSION, body, headers
+from connectors.providers.anthropic_body import COUNTED, VERSION, body, headers, version
 from connectors.providers.anthropic_reply import answer, raise_error, reply_error
 from connectors.providers.anthropic_stream import AnthropicStream
 from connectors.providers.limits import rate_limits
@@ -80,13 +81,14 @@ class AnthropicCodec:
 
 
 def _headers(call: Call) -> dict[str, str]:
-    own = headers(call)
-    made = {"accept": "application/json", "anthropic-version": VERSION, **own}
+    own, spoken = headers(call), version(call)
+    made = {"accept": "application/json", "anthropic-version": spoken, **own}
     made |= call_headers(replace(call, route=replace(call.route, api_key=None)))
     if "anthropic-beta" in own and made["anthropic-beta"] != own["anthropic-beta"]:
         made["anthropic-beta"] += f",{own['anthropic-beta']}"
     if call.route.api_key and "authorization" not in made:
-        made["x-api-key"] = call.route.api_key.strip()
+        key = call.route.api_key.strip()
+        made |= {"authorization": f"Bearer {key}"} if spoken >= VERSION else {"x-api-key": key}
     return made
 
 

@@ -21,8 +21,12 @@ from connectors.providers.wire import NOT_BODY, as_object
 from schemas.base import JsonObject
 from schemas.calls import Call, Refused
 
-VERSION = "2023-06-01"
-"""The `anthropic-version` that is spoken unless the route's `extra_headers` name another."""
+VERSION = "2026-10-21"
+"""The `anthropic-version` that the official SDK (2.12) speaks; it has no sampling parameters any more."""
+SAMPLED_VERSION = "2023-06-01"
+"""The version that a call with sampling parameters speaks."""
+SAMPLING = ("temperature", "top_p", "top_k")
+"""Parameters that only `SAMPLED_VERSION` has."""
 DEFAULT_MAX_TOKENS = 4096
 """Limit on the answer where nobody sets one; the API wants a number. A thinking budget is added to it."""
 NATIVE = frozenset(
@@ -58,7 +62,6 @@ COUNTED = NATIVE - {"container", "diagnostics", "fallback_credit_token", "infere
 } | {"messages", "model", "output_config", "system", "tool_choice", "tools"}
 """Fields of a body that the counting of tokens takes."""
 
-_WITHOUT_SAMPLING = "2026-10-21"
 _EFFORTS = {"minimal": "low", **{name: name for name in ("low", "medium", "high", "xhigh", "max")}}
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _WITHOUT_EFFECT = frozenset({"stream_options", "prompt_cache_key", "max_tokens", "max_completion_tokens"})
@@ -104,10 +107,12 @@ def body(call: Call) -> JsonObject:
 
 
 def version(call: Call) -> str:
-    """The API version that the call speaks."""
+    """The API version that the call speaks: the one that the route's `extra_headers` name, else by need."""
     extra = call.route.params.get("extra_headers")
     found = {str(name).lower(): value for name, value in extra.items()} if isinstance(extra, Mapping) else {}
-    return str(found.get("anthropic-version", VERSION))
+    wished = _wished(call)
+    sampled = any(wished.get(name) is not None for name in SAMPLING)
+    return str(found.get("anthropic-version", SAMPLED_VERSION if sampled else VERSION))
 
 
 def headers(call: Call) -> dict[str, str]:
@@ -206,7 +211,7 @@ def _place(call: Call, name: str, value: object, made: JsonObject) -> None:
 
 
 def _place_sampling(call: Call, name: str, value: object, made: JsonObject) -> None:
-    if version(call) >= _WITHOUT_SAMPLING:
+    if version(call) >= VERSION:
         lack(call, name, f"API version {version(call)} has no sampling parameters")
         return
     if name == "temperature" and isinstance(value, int | float) and value > 1:

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from connectors.providers.anthropic import AnthropicCodec
-from connectors.providers.anthropic_body import VERSION
+from connectors.providers.anthropic_body import SAMPLED_VERSION
 from schemas.base import JsonObject
 from schemas.calls import Answer, HttpRequest, Route
 from tests.support.anthropic_calls import CALLS, MODEL, SAMPLING, OracleCall
@@ -35,21 +35,21 @@ LEFT_OUT = {
     "accept-encoding": "the connection's: what it can unpack",
 }
 """Headers that are not compared, and why; beside them all `x-stainless-*`: the SDK's telemetry."""
-THEIR_VERSION = "2026-10-21"
 
 
-def client(url: str, mode: str) -> anthropic.AsyncAnthropic:
-    ours: dict[str, Any] = {"anthropic-version": VERSION, "x-api-key": "k", "authorization": anthropic.Omit()}
-    headers = ours if mode == "OURS" else {}
+def client(url: str, *, sampled: bool = False) -> anthropic.AsyncAnthropic:
+    """The SDK untouched; for calls with sampling parameters set to the version that has them."""
+    old: dict[str, Any] = {
+        "anthropic-version": SAMPLED_VERSION,
+        "x-api-key": "k",
+        "authorization": anthropic.Omit(),
+    }
+    headers = old if sampled else {}
     return anthropic.AsyncAnthropic(base_url=url, api_key="k", max_retries=0, default_headers=headers)
 
 
-def route(mode: str, **settings: Any) -> Route:
-    if mode == "OURS":
-        return make_route("anthropic", model=MODEL, api_key="k", **settings)
-    headers = {"authorization": "Bearer k", "anthropic-version": THEIR_VERSION}
-    params = {**settings.pop("params", {}), "extra_headers": headers}
-    return make_route("anthropic", model=MODEL, params=params, **settings)
+def route(**settings: Any) -> Route:
+    return make_route("anthropic", model=MODEL, api_key="k", **settings)
 
 
 def compared(headers: Mapping[str, str]) -> dict[str, str]:
@@ -71,54 +71,33 @@ def test_the_table_is_long_enough():
     assert len({call.name for call in CALLS}) == len(CALLS)
 
 
-def test_the_sdk_still_differs_where_this_file_says_so():
-    async def call(url: str) -> Any:
-        async with client(url, "THEIRS") as sdk:
-            return await sdk.messages.create(model=MODEL, max_tokens=5, messages=[])
-
-    received, _ = captured(wire("anthropic_text.reply.json"), "application/json", call)
-
-    assert received.headers["anthropic-version"] == THEIR_VERSION != VERSION
-    assert received.headers["authorization"] == "Bearer k"
-    assert "x-api-key" not in received.headers
-
-
-@pytest.mark.parametrize(
-    ("case", "mode"),
-    [
-        pytest.param(case, mode, id=f"{case.name}, {mode}")
-        for case in CALLS
-        for mode in ("OURS", "THEIRS")
-        if mode == "OURS" or case.name not in SAMPLING
-    ],
-)
-def test_a_call_is_what_the_sdk_sends(case: OracleCall, mode: str):
+@pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
+def test_a_call_is_what_the_sdk_sends(case: OracleCall):
     stream = bool(case.request.get("stream"))
 
     async def call(url: str) -> Any:
-        async with client(url, mode) as sdk:
+        async with client(url, sampled=case.name in SAMPLING) as sdk:
             resource: Any = sdk.beta.messages if case.beta else sdk.messages
             return await resource.create(model=MODEL, **case.sdk)
 
     name = "anthropic_text.stream.sse" if stream else "anthropic_text.reply.json"
     received, _ = captured(wire(name), "text/event-stream" if stream else "application/json", call)
 
-    ours = CODEC.encode(make_call(case.request, route=route(mode, **case.route)))
+    ours = CODEC.encode(make_call(case.request, route=route(**case.route)))
     assert_same_request(ours, received)
 
 
-@pytest.mark.parametrize("mode", ["OURS", "THEIRS"])
-def test_the_counting_of_tokens_is_what_the_sdk_sends_and_reads(mode: str):
+def test_the_counting_of_tokens_is_what_the_sdk_sends_and_reads():
     case = next(call for call in CALLS if call.name == "tool results in one turn")
     counted = {name: value for name, value in case.sdk.items() if name != "max_tokens"}
 
     async def call(url: str) -> Any:
-        async with client(url, mode) as sdk:
+        async with client(url) as sdk:
             return await sdk.messages.count_tokens(model=MODEL, **counted)
 
     received, read = captured(b'{"input_tokens":2095}', "application/json", call)
 
-    assert_same_request(CODEC.encode_count(make_call(case.request, route=route(mode))), received)
+    assert_same_request(CODEC.encode_count(make_call(case.request, route=route())), received)
     assert CODEC.decode_count(200, {}, b'{"input_tokens":2095}') == read.input_tokens == 2095
 
 
@@ -156,7 +135,7 @@ def test_a_reply_is_what_the_sdk_reads(name: str):
     body = wire(f"anthropic_{name}.reply.json")
 
     async def call(url: str) -> Any:
-        async with client(url, "OURS") as sdk:
+        async with client(url) as sdk:
             return await sdk.messages.create(model=MODEL, max_tokens=5, messages=[])
 
     _, read = captured(body, "application/json", call)
@@ -169,7 +148,7 @@ def test_a_stream_is_what_the_sdk_reads_however_it_is_cut(name: str):
     stream = wire(f"anthropic_{name}.stream.sse")
 
     async def call(url: str) -> Any:
-        async with client(url, "OURS") as sdk, sdk.messages.stream(
+        async with client(url) as sdk, sdk.messages.stream(
             model=MODEL, max_tokens=5, messages=[]
         ) as events:  # fmt: skip
             return await events.get_final_message()

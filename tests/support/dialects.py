@@ -99,7 +99,6 @@ ANTHROPIC = Dialect(
     wire("anthropic_text.stream.sse"),
     b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"x"}}\n\n',
     lambda text: {"type": "error", "error": {"type": "api_error", "message": text}, "request_id": "req_1"},
-    ("x-api-key", "sk-secret"),
 )
 GEMINI = Dialect(
     "gemini",

@@ -52,18 +52,26 @@ def test_a_base_may_end_in_its_version_or_not(base: str | None, root: str):
 def test_a_call_carries_version_key_and_id():
     assert headers(api_key=" k\n") == {
         "accept": "application/json",
-        "anthropic-version": "2023-06-01",
+        "anthropic-version": "2026-10-21",
+        "authorization": "Bearer k",
         "content-type": "application/json",
-        "x-api-key": "k",
         "x-request-id": "req-1",
     }
 
 
+@pytest.mark.parametrize("name", ["temperature", "top_p", "top_k"])
+def test_a_call_with_sampling_parameters_speaks_the_version_that_has_them(name: str):
+    found = headers(api_key="k", params={name: 1})
+
+    assert (found["anthropic-version"], found["x-api-key"]) == ("2023-06-01", "k")
+    assert "authorization" not in found
+
+
 def test_a_route_may_bring_another_version_and_another_authorization():
-    extra = {"Authorization": "Bearer t", "anthropic-version": "2026-10-21"}
+    extra = {"Authorization": "Bearer t", "anthropic-version": "2024-01-01"}
     found = headers(api_key="k", params={"extra_headers": extra})
 
-    assert (found["authorization"], found["anthropic-version"]) == ("Bearer t", "2026-10-21")
+    assert (found["authorization"], found["anthropic-version"]) == ("Bearer t", "2024-01-01")
     assert "x-api-key" not in found
 
 
