@@ -97,8 +97,16 @@ class Answers(Protocol):
         """
         ...
 
-    async def close(self, *, cancel: bool) -> None:
-        """Nobody waits any more; with `cancel` the workers are told to stop, unless it has ended."""
+    @property
+    def token(self) -> str:
+        """Signed place right after the last item that was given; before the first: the start. See `Streams`."""
+        ...
+
+    async def close(self, *, cancel: bool, grace_s: float = 0.0) -> None:
+        """Nobody waits any more; with `cancel` the workers are told to stop, unless it has ended.
+
+        That comes after `grace_s`, and not where somebody resumed it meanwhile.
+        """
         ...
 
 
@@ -121,6 +129,31 @@ class Exchange(Protocol):
 
     async def models(self) -> list[JsonObject]:
         """Model names that can be asked for, as `{"id", "created", "owned_by"}`."""
+        ...
+
+
+class Streams(Protocol):
+    """Finds the answers of a request again, after a cut; the `Exchange` is one."""
+
+    async def resume(self, token: str, caller: Caller) -> Answers:
+        """Go on right after a place that `Answers.token` named.
+
+        Raises:
+            Problem: 404 `not_found` for a forged token and another tenant's; 410 `gone` where the records are
+                not kept any more.
+        """
+        ...
+
+
+class Tickets(Protocol):
+    """Lets a browser open a WebSocket, which can't send headers."""
+
+    async def redeem(self, ticket: str) -> Caller:
+        """Whose ticket it is; it is used up then, by whoever gave it out.
+
+        Raises:
+            Problem: 401 `invalid_ticket`: forged, too old, or used.
+        """
         ...
 
 
