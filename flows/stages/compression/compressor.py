@@ -32,6 +32,8 @@ EXCHANGE_ROUNDS = 2
 """The first fillings, in which units may push out others."""
 LARGE_TOKENS = 8_000
 """From this budget on a count is dear: a little room is left, so that one is enough."""
+SCORER_WEIGHT = 4.0
+"""What a scorer from outside can add to the logarithm of a unit's worth."""
 LARGE_FILL, ENOUGH = 0.985, 0.985
 """Share of a large budget that is aimed at; share of any that is well used."""
 
@@ -103,10 +105,6 @@ def _units(
         for unit, score in zip(chosen, scores, strict=True):
             unit.worth *= chance(SCORER_WEIGHT * score)
     return units
-
-
-SCORER_WEIGHT = 4.0
-"""How much a scorer from outside can add to a logarithm of worth."""
 
 
 def _fine(blocks: list[Block], content: list[int], worths: list[float]) -> set[int]:

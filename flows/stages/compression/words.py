@@ -64,8 +64,9 @@ _FORMS = (
 
 _VOWEL = re.compile("[aeiouy]")
 _ENDINGS = _listed(
-    "ification ifi ational ization isation fulness ousness iveness ation ition ement ments ingly ment ness ance "
-    "ence able ible ists ship ally ator ist ism ion ian ity ive ize ise ful ous ant ent al er or ar ic li at i"
+    "ification ifi ational ization isation fulness ousness iveness ation ition ement ments ingly ment "
+    "ness ance ence able ible ists ship ally ator ist ism ion ian ity ive ize ise ful ous ant ent al er "
+    "or ar ic li at i"
 )
 
 

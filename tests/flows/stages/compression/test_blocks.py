@@ -47,7 +47,7 @@ def test_paragraphs_stand_under_the_header_before_them():
 
 
 def test_a_header_with_nothing_under_it_is_prose_and_a_hash_without_a_space_no_header():
-    assert kinds("# One\n## Two\nA.\n#tag") == [
+    assert kinds("  \n# One\n## Two\nA.\n#tag") == [
         ("# One", "prose", -1),
         ("## Two", "header", -1),
         ("A.\n#tag", "prose", 1),
