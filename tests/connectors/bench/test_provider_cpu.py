@@ -2,6 +2,7 @@
 
 import asyncio
 import builtins
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,9 @@ from flows.cli import run
 from schemas.base import JsonObject
 from tests.connectors.bench.test_provider import served
 
+SEEN_S = 0.1
+"""Until the fake provider has seen that our connections are closed, and may end without an open one."""
+
 
 @pytest.mark.parametrize("name", list(SDKS))
 def test_each_format_of_the_fake_provider_is_read_whole_and_streamed(name: str):
@@ -27,6 +31,7 @@ def test_each_format_of_the_fake_provider_is_read_whole_and_streamed(name: str):
         ours = Ours(registry, name, url)
         read = [await ours.whole("hi"), await ours.streamed("hi")]
         await registry.close()
+        await asyncio.sleep(SEEN_S)
         return read
 
     with served(Habits(latency_ms=2, answer_bytes=100, pieces=10)) as url:
@@ -39,6 +44,7 @@ def test_every_sdk_reads_what_the_fake_provider_writes(name: str):
         sdk = SDKS[name](url)
         read = [await sdk.whole("hi"), await sdk.streamed("hi")]
         await sdk.close()
+        await asyncio.sleep(SEEN_S)
         return read
 
     with served(Habits(latency_ms=2, answer_bytes=100, pieces=10)) as url:
@@ -120,6 +126,7 @@ def test_an_sdk_that_is_not_there_has_no_figure(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(builtins, "__import__", none)
     with served(Habits(latency_ms=1, answer_bytes=50, pieces=10)) as url:
         found = asyncio.run(provider_cpu.figures("openai", url, Load(32, 10), 50))
+        time.sleep(SEEN_S)
 
     assert found["sdk_call_ms"] is None
     assert found["ours_call_ms"] > 0
