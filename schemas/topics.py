@@ -64,10 +64,24 @@ BULK = Topic("llm.bulk", "tenant and priority", True, 7 * DAY_MS, written_by="fl
 CACHE = Topic("llm.cache", "cache key", True, 7 * DAY_MS, compacted=True, written_by="flow", read_by="flow")
 LOGS = Topic("ops.logs", "service", False, 3 * DAY_MS, written_by="every process", read_by="log aggregator")
 ALERTS = Topic("llm.alerts", "rule", False, 30 * DAY_MS, written_by="metrics flow", read_by="dashboard")
+GATEWAY_REPLIES = Topic(
+    "reply.gateway", "request_id", True, DAY_MS // 24, written_by="flow", read_by="gateway"
+)
+GATEWAY_KEYS = Topic("gateway.keys", "key id", False, None, compacted=True,
+                     written_by="gateway, weir keys", read_by="gateway")  # fmt: skip
+GATEWAY_USERS = Topic("gateway.users", "user", False, None, compacted=True,
+                      written_by="gateway, weir users", read_by="gateway")  # fmt: skip
+GATEWAY_SESSIONS = Topic("gateway.sessions", "session", False, 8 * DAY_MS, compacted=True,
+                         written_by="gateway", read_by="gateway")  # fmt: skip
+GATEWAY_IDEMPOTENCY = Topic("gateway.idempotency", "hash of tenant, caller and key", False, DAY_MS,
+                            compacted=True, log_append_time=True,
+                            written_by="gateway", read_by="gateway")  # fmt: skip
+GATEWAY_AUDIT = Topic("gateway.audit", "who", False, 30 * DAY_MS, written_by="gateway", read_by="operators")
 
 TOPICS: tuple[Topic, ...] = (
     REQUESTS, RESPONSES, USAGE, CONTEXTS, CHUNKS, METRICS, CONFIG, CONTROL, GOSSIP,
     DEAD_LETTERS, WAITING, BULK, CACHE, LOGS, ALERTS,
+    GATEWAY_REPLIES, GATEWAY_KEYS, GATEWAY_USERS, GATEWAY_SESSIONS, GATEWAY_IDEMPOTENCY, GATEWAY_AUDIT,
 )  # fmt: skip
 """Every topic of Weir."""
 
@@ -96,12 +110,14 @@ HEADERS: tuple[Header, ...] = (
     Header("reply_topic", "topic for chunks and a copy of the response; beats the body", ("llm.requests",)),
     Header("reply_partition", "its partition, decimal text; beats the body", ("llm.requests",)),
     Header(
-        "correlation_id", "text, handed back on all answers", ("llm.requests", "llm.responses", "llm.chunks")
+        "correlation_id",
+        "text, handed back on all answers",
+        ("llm.requests", "llm.responses", "llm.chunks", "reply.gateway"),
     ),
     Header(
         "traceparent",
         "W3C trace context, handed back on all answers",
-        ("llm.requests", "llm.responses", "llm.chunks"),
+        ("llm.requests", "llm.responses", "llm.chunks", "reply.gateway"),
     ),
     Header("content-type", "`application/json`; others are refused", ("llm.requests",)),
     Header("replay", "number of times the request was replayed, decimal text", ("llm.requests",)),
@@ -113,7 +129,7 @@ HEADERS: tuple[Header, ...] = (
     Header(
         "kind",
         "what the record is: `response`, `chunk`, `fence`, `started`, `settled`, `finished`",
-        ("llm.responses", "llm.chunks", "llm.usage"),
+        ("llm.responses", "llm.chunks", "llm.usage", "reply.gateway"),
     ),
     Header("source", "`topic/partition/offset` of the request record", ("llm.responses",)),
     Header("seal", "packed: request hash, body hash, whether it is remembered", ("llm.responses",)),

@@ -16,7 +16,7 @@ from schemas.topics import (
     source_text,
 )
 
-ANSWERS = ("llm.requests", "llm.responses", "llm.usage", "llm.control")
+ANSWERS = ("llm.requests", "llm.responses", "llm.usage", "llm.control", "gateway.idempotency")
 
 
 @given(st.text(min_size=1), st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1))
