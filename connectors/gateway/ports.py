@@ -99,7 +99,7 @@ class Answers(Protocol):
 
     @property
     def token(self) -> str:
-        """Signed place right after the last item that was given; before the first: the start. See `Streams`."""
+        """Signed place right after the last item given; before the first: the start. See `Streams`."""
         ...
 
     async def close(self, *, cancel: bool, grace_s: float = 0.0) -> None:
@@ -113,13 +113,17 @@ class Answers(Protocol):
 class Exchange(Protocol):
     """Requests go out, answers come back."""
 
-    async def ask(self, request: Request, caller: Caller) -> Answers:
+    async def ask(self, request: Request, caller: Caller, *, key: str | None = None) -> Answers:
         """Put a request on the topic, durably, and follow its answer from before that moment.
 
         The gateway sets id, tenant, reply address and trace; `request.stream` says whether chunks are wanted.
+        `key` is the client's `Idempotency-Key`: the same one with the same request, at any gateway within 24
+        hours, follows the first one's answer instead, from its start. The answer to a request that has a key
+        is found again by its id, too: see `Streams.find`. A failure that may pass frees its key.
 
         Raises:
-            Problem: 503 `overloaded` when too much is under way or Kafka is away; 429 over the bound.
+            Problem: 503 `overloaded` when too much is under way or Kafka is away; 422 `conflict` when the key
+                was used with another request; 400 `invalid_request` when the key is too long.
         """
         ...
 
@@ -141,6 +145,17 @@ class Streams(Protocol):
         Raises:
             Problem: 404 `not_found` for a forged token and another tenant's; 410 `gone` where the records are
                 not kept any more.
+        """
+        ...
+
+    async def find(self, request_id: str, caller: Caller) -> Answers:
+        """The answer to a request that was asked with a key, at any gateway within 24 hours, from its start.
+
+        Taking items may be given up at any time (`asyncio.timeout`), so it serves for polling: what isn't
+        there yet takes no time to not wait for. `close(cancel=False)` when done.
+
+        Raises:
+            Problem: 404 `not_found` for an unknown id, one without a key, and another tenant's.
         """
         ...
 
