@@ -1,8 +1,8 @@
 """What the gateway keeps on topics of its own: keys, users, sessions, and who did what.
 
-`gateway.keys` carries `ApiKey` and `SigningSecret`, `gateway.users` carries `User`, `gateway.sessions` carries
-`Session` and `TicketUse`; the newest record of a key holds, one without a value removes it. `gateway.audit`
-carries `Audit`. No record has a key, a password or a prompt in it, but hashes.
+`gateway.keys` carries `ApiKey` and `SigningSecret`, `gateway.users` carries `User`, `gateway.sessions`
+carries `Session` and `TicketUse`; the newest record of a key holds, one without a value removes it.
+`gateway.audit` carries `Audit`. No record has a key, a password or a prompt in it, but hashes.
 """
 
 from typing import Annotated

@@ -1,0 +1,1 @@
+"""Who may come in: keys, users, sessions, tickets, limits, and what is written down about it."""
