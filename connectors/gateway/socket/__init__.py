@@ -1,0 +1,1 @@
+"""What a browser holds open: the WebSocket, the resumable event stream, the page. See `protocol.py`."""
