@@ -87,6 +87,14 @@ def test_the_sentence_that_answers_stays_under_its_header():
     assert {each.reason for each in result.dropped} <= {"relevance", "size"}
 
 
+def test_every_section_that_keeps_anything_shows_its_header():
+    result = compress(RIVER, "Who designed the bridge? When was the dam built?", 48, COUNTER)
+
+    assert "## Dams\nThe dam at Oro was built in 1912." in result.text
+    assert "## Bridges\nAnna Marta designed the long bridge" in result.text
+    assert "## Weather" not in result.text
+
+
 def test_code_keeps_its_fence_and_signature_where_it_does_not_fit_whole():
     body = "\n".join(f"    step_{at} = prepare(step_{at - 1}, {at})" for at in range(60))
     source = (
