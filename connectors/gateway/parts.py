@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from connectors.gateway.ports import Doorkeeper, Exchange, Streams, Tickets
+from connectors.gateway.socket.hub import Hub
 from schemas.cluster import Cluster
 
 
@@ -63,6 +64,8 @@ class GatewaySettings:
     """PEM file of the server's certificate; `None` for plain HTTP."""
     tls_key: str | None = None
     """PEM file of its key."""
+    origins: tuple[str, ...] = ()
+    """Origins besides the gateway's own that browsers may come from, as `https://host:port`."""
     timeout: timedelta = timedelta(minutes=10)
     """Longest wait for an answer where the request doesn't say."""
     requests: int = 5000
@@ -93,3 +96,5 @@ class Parts:
     """One-use tickets for browsers' WebSockets."""
     count: Callable[[str], int]
     """Tokens of a text, by the local counter; an estimate for models with another tokenizer."""
+    hub: Hub | None = None
+    """Feeds of the topics that sockets watch; `None`: nothing can be watched."""

@@ -24,21 +24,21 @@ subscription; it may be used again when that has ended. Fields that are not list
 | server | error | id?, code, message, param? | not acted on; or the stream has ended without an answer |
 
 **Watching.** `topic` is one of those in the server's hello: `metrics`, `logs`, `alerts`, `requests`,
-`responses`, `usage`, `dead-letters`. A row is `{seq, at_ms, key, value}`; prompts and answers are not in it,
-only their sizes. `filter` is `{field: value or [values]}`, at most 8 fields of `value`, dotted where nested; a
-row passes when each is equal to one of its values. Rows of other tenants are left out, unless the scope is
-`admin`. `seq` counts the rows of the topic in this gateway, without gaps before filters, and `epoch` names the
-count: subscribing with the last `seq` as `since` and its `epoch` goes on with a delta where the rows are still
-held, and with a snapshot where not. Rows come at most four times a second. `dropped` says how many rows
-(before filters) you never got.
+`responses`, `usage`, `dead-letters`. A row is `{seq, at_ms, key, value}`; prompts and answers are not in
+it, only their sizes. `filter` is `{field: value or [values]}`, at most 8 fields of `value`, dotted where
+nested; a row passes when each is equal to one of its values. Rows of other tenants are left out, unless the
+scope is `admin`. `seq` counts the rows of the topic in this gateway, without gaps before filters, and
+`epoch` names the count: subscribing with the last `seq` as `since` and its `epoch` goes on with a delta
+where the rows are still held, and with a snapshot where not. Rows come at most four times a second.
+`dropped` says how many rows (before filters) you never got.
 
 **Slow readers.** Pieces of answers are never dropped: reading them waits, and the log holds them. Rows are
 dropped: `paused`, then a delta where the ring still has what you missed, or a snapshot with `dropped`.
 
-**Bounds** are in the server's hello: bytes of a message, subscriptions, streams under way, messages a second,
-bytes queued. A message over the rate is answered with `rate_limited`. The socket is closed with 4400 (not this
-protocol), 4401 (key revoked, session over), 4408 (no hello, or open too long: come again), 4429 (far over the
-rate), 1009 (message too large), 1012 (the gateway stops: come again).
+**Bounds** are in the server's hello: bytes of a message, subscriptions, streams under way, messages a
+second, bytes queued. A message over the rate is answered with `rate_limited`. The socket is closed with
+4400 (not this protocol), 4401 (key revoked, session over), 4408 (no hello, or open too long: come again),
+4429 (far over the rate), 1009 (message too large), 1012 (the gateway stops: come again).
 """
 
 from collections.abc import Mapping
