@@ -29,16 +29,7 @@ _RESPONSE_FIELDS = (
     "compression latency unknown_outcome estimated_input_tokens correlation_id traceparent"
 )
 _DEAD_FIELDS = "request_id source code message stage cost_usd timestamp_ms"
-_HEADERS = (
-    "request_id",
-    "context_id",
-    "tenant",
-    "priority",
-    "deadline_ms",
-    "reply_topic",
-    "replay",
-    "origin",
-)
+_HEADERS = "request_id context_id tenant priority deadline_ms reply_topic replay origin"
 
 Shown = Callable[[JsonObject, Seen], JsonObject]
 
