@@ -133,7 +133,7 @@ def compress_messages(
         _extract(work, query, budget_tokens, policy)
     if work.total > budget_tokens:
         _shrink_last(work, query, budget_tokens)
-    stayed = _marked(work, budget_tokens, policy)
+    stayed = _marked(work, budget_tokens)
     changed = tuple(
         Changed(place, before[place], 0 if place in work.dropped else work.tokens[place], reason)
         for place, reason in sorted(work.reasons.items())
@@ -247,13 +247,13 @@ def _worths(work: _Work, query: str) -> list[float]:
     return [worth + 0.3 * max(padded[at], padded[at + 2]) for at, worth in enumerate(own)]
 
 
-def _marked(work: _Work, budget_tokens: int, policy: ChatPolicy) -> tuple[Message, ...]:
+def _marked(work: _Work, budget_tokens: int) -> tuple[Message, ...]:
     """What stayed; the first message after a gap that may be touched carries the mark, where it fits."""
     gap = False
     for place, message in enumerate(work.messages):
         if place in work.dropped:
             gap = True
-        elif gap and place >= policy.stable and _may_carry(message):
+        elif gap and _may_carry(message):
             gap = False
             marked = message.model_copy(update={"content": f"{GAP}\n\n{message.content}"})
             more = tokens_of([marked], work.counter)[0] - work.tokens[place]

@@ -17,6 +17,10 @@ MAX_FUZZY_CHARS = 2_000_000
 
 _WORD = re.compile(r"[^\W_]{1,64}")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
+COMPOUND_CHARS = 5
+"""A term of so many characters is found at the end of a compound, too: `number` in `phonenumber`."""
+
+_COMPOUND_WORTH = 0.6
 _FORM_WORTH, _ROOT_WORTH, _PREFIX_WORTH, _FUZZY_WORTH = 0.7, 0.8, 0.45, 0.7
 
 
@@ -104,16 +108,18 @@ def _inflected(text: str, low: str, term: Term, number: int) -> list[Hit]:
         for _ in range(MAX_FINDS):
             if at < 0:
                 break
+            match = _WORD.match(low, at)
+            end = match.end() if match else at + size
             before = text[at - 1] if at else " "
             if not before.isalnum() or (before.islower() and text[at].isupper()):
-                match = _WORD.match(low, at)
-                end = match.end() if match else at + size
                 word = low[at:end]
                 value = seen.get(word)
                 if value is None:
                     value = seen[word] = worth(term, word) or _camel_worth(term, text[at:end])
                 if value:
                     hits.append(Hit(at, end, number, value))
+            elif len(term.stem) >= COMPOUND_CHARS and stem(low[at:end]) == term.stem:
+                hits.append(Hit(at, end, number, _COMPOUND_WORTH))
             at = low.find(needle, at + size)
     if len(needles) > 1:
         hits.sort()

@@ -46,7 +46,7 @@ CHAT = [
     say("system", "You help the keeper of a dam."),
     *small_talk(6),
     say("user", "The code of the north gate is 7731, remember it."),
-    say("assistant", "I will remember the code of the north gate."),
+    say("assistant", "Noted, as you wish."),
     *small_talk(6, first=6),
     say("user", "Which code opens the north gate?"),
 ]
@@ -131,6 +131,19 @@ def test_stale_results_lose_their_text_oldest_first_and_keep_their_calls():
     assert len(shrunk.messages) == len(chat)
     assert [each.place for each in shrunk.changed] == [3, 4, 7]
     assert {text_of(shrunk.messages[each.place]) for each in shrunk.changed} == {GAP}
+
+
+def test_fresh_results_are_no_stale_ones():
+    chat = tools_chat()
+    stale = [3, 4, 7, 8, 11, 12]
+    emptied = [say("tool", GAP) if at in stale else message for at, message in enumerate(chat)]
+
+    enough = compress_messages(chat, question_of(chat), total(emptied), COUNTER)
+    too_little = compress_messages(chat, question_of(chat), total(emptied) - 1, COUNTER)
+
+    assert enough.method == "stale results"
+    assert [each.place for each in enough.changed] == stale
+    assert too_little.method == "stale results+extract"
 
 
 def test_repeated_results_are_emptied_not_dropped():

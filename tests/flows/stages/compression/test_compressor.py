@@ -254,9 +254,13 @@ def test_the_budget_holds_where_the_prices_are_wrong():
 def test_the_same_bytes_come_out_in_every_process():
     script = (
         "from flows.stages.compression import compress\n"
+        "from flows.stages.compression.matching import find_terms\n"
+        "from flows.stages.compression.query import read_query\n"
         "from tests.flows.stages.compression.making import WordCounter\n"
         "from tests.flows.stages.compression.test_compressor import RIVER\n"
-        "print(compress(RIVER * 3, 'Who built the large dam, and when?', 60, WordCounter()))"
+        "print(compress(RIVER * 3, 'Who built the large dam, and when?', 60, WordCounter()))\n"
+        "words = 'win won winner winning sing song singer began start started'\n"
+        "print(find_terms(words, words, read_query('who won, sang, began').terms))\n"
     )
     outs = {
         subprocess.run(

@@ -45,6 +45,11 @@ def test_words_inside_camel_and_snake_case_are_found():
     ]
 
 
+def test_long_terms_are_found_at_the_end_of_compounds():
+    assert found("def numinput(): _qformats, inputs", "input") == [[("input", 0.6), ("inputs", 1.0)]]
+    assert found("A floodgate, an inputter, numinputter.", "input gate") == [[("inputter", 0.45)], []]
+
+
 def test_forms_are_found_in_the_order_of_the_text():
     assert found("Anna won. A win. The winner.", "win")[0] == [("won", 0.7), ("win", 1.0), ("winner", 0.7)]
 
