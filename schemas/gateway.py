@@ -88,7 +88,7 @@ class User(Event):
 
 
 class Session(Event):
-    """Somebody who has signed in at a browser. Key: `id`; `seen/` and `id` for one that only says `seen_ms`."""
+    """A browser that has signed in. Key: `id`; `seen/` and `id` for one that only says `seen_ms`."""
 
     id: Annotated[str, MinLen(64), MaxLen(64)]
     """SHA-256 of the cookie's value, in hexadecimal: the record doesn't let anybody in."""
