@@ -9,6 +9,7 @@ Rules that hold here:
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from email.utils import formatdate
 from types import NoneType
 from typing import ParamSpec, TypeVar
@@ -17,6 +18,7 @@ from connectors.providers.deadlines import Deadlines
 from connectors.providers.errors import conceal
 from connectors.providers.http import HttpTransport
 from connectors.providers.keys import Keys
+from connectors.providers.limits import rate_limits
 from connectors.providers.pool import Way
 from connectors.providers.transport import Connections, Reply, Transport
 from connectors.providers.wire import Codec, Gate, PieceSink, StreamDecoder
@@ -144,13 +146,13 @@ class Shell:
                         await sink(piece)
         except Unavailable as error:
             # Where the end was cut behind a whole answer, it is paid for and counts.
-            return _finish_after(error, decoder)
+            return _limited(_finish_after(error, decoder), reply)
         for piece in _read(b"", decoder.feed, b""):
             if sink is not None:
                 await sink(piece)
         answer = _checked(_read(data, decoder.finish), data)
         await reply.end()
-        return answer
+        return _limited(answer, reply)
 
 
 class HttpProvider(Shell):
@@ -166,6 +168,12 @@ class HttpProvider(Shell):
     ) -> None:
         transport = HttpTransport(way or Way(max_connections))
         super().__init__(codec, transport, max_answer_bytes=max_answer_bytes)
+
+
+def _limited(answer: Answer, reply: Reply) -> Answer:
+    """The answer of a stream, with the limits that stood in its head: a stream's decoder sees no headers."""
+    limits = rate_limits(reply.headers)
+    return replace(answer, limits=limits) if limits else answer
 
 
 def _finish_after(error: Unavailable, decoder: StreamDecoder) -> Answer:

@@ -46,6 +46,19 @@ def test_a_streamed_answer_comes_in_pieces_and_its_connection_is_used_again(dial
     on(dialect, script, test)
 
 
+def test_the_limits_in_the_head_of_a_stream_stand_on_its_answer(dialect: Dialect):
+    limits = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59"}
+
+    async def test(bench: Bench) -> None:
+        answer = await bench.call(stream=True, sink=Pieces())
+
+        assert [(limit.name, limit.limit, limit.remaining) for limit in answer.limits] == [
+            ("requests", 60, 59)
+        ]
+
+    on(dialect, replies(200, dialect.stream, limits, dialect.kind), test)
+
+
 def test_a_stream_without_a_sink_is_read_all_the_same(dialect: Dialect):
     async def test(bench: Bench) -> None:
         assert (await bench.call(stream=True)).text == TEXT
