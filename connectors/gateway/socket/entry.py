@@ -1,7 +1,7 @@
 """Who may open a socket or a stream, and what others are told. Pure.
 
-A browser sends cookies to any server it is led to, so a socket with an `origin` must come from this gateway's own
-page or from a page on the list. Other clients send no origin, and a key in a header.
+A browser sends cookies to any server it is led to, so a socket with an `origin` must come from this gateway's
+own page or from a page on the list. Other clients send no origin, and a key in a header.
 """
 
 from collections.abc import Iterable, Mapping
@@ -56,7 +56,7 @@ def refusal(problem: Problem) -> JSONResponse:
 
 
 def _is_own(origin: str, host: str) -> bool:
-    """Whether an origin names the host that was asked; the scheme is the proxy's affair, default ports apart."""
+    """Whether an origin names the host that was asked; the scheme is the proxy's affair."""
     try:
         theirs = urlsplit(origin)
         ours = urlsplit(f"{theirs.scheme}://{host}")

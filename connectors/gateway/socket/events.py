@@ -15,8 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response as HttpResponse
 from starlette.types import Receive, Scope, Send
 
-from connectors.gateway.ports import INVOKE, Answers, Lost, Problem
-from connectors.gateway.socket.entry import refusal
+from connectors.gateway.ports import Answers, Lost, Problem
 from schemas.chunks import Chunk
 from schemas.responses import Response
 

@@ -38,7 +38,8 @@ dropped: `paused`, then a delta where the ring still has what you missed, or a s
 **Bounds** are in the server's hello: bytes of a message, subscriptions, streams under way, messages a
 second, bytes queued. A message over the rate is answered with `rate_limited`. The socket is closed with
 4400 (not this protocol), 4401 (key revoked, session over), 4408 (no hello, or open too long: come again),
-4429 (far over the rate), 1009 (message too large), 1012 (the gateway stops: come again).
+4429 (far over the rate), 1009 (message too large), 1011 (a fault of the gateway's own), 1012 (the gateway
+stops: come again).
 """
 
 from collections.abc import Mapping
@@ -59,7 +60,7 @@ VERSION = 1
 TOPICS = ("metrics", "logs", "alerts", "requests", "responses", "usage", "dead-letters")
 """What can be watched."""
 
-BAD_PROTOCOL, BAD_KEY, COME_AGAIN, TOO_FAST, TOO_LARGE, STOPPING = 4400, 4401, 4408, 4429, 1009, 1012
+BAD_PROTOCOL, BAD_KEY, COME_AGAIN, TOO_FAST, TOO_LARGE, BROKEN = 4400, 4401, 4408, 4429, 1009, 1011
 """Codes that a socket is closed with."""
 
 Ref: TypeAlias = Annotated[str, MinLen(1), MaxLen(64)]

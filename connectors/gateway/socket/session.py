@@ -125,6 +125,10 @@ class Session:
         self._streams.pop(ref, None)
         self._send(wire.error(problem.code, problem.message, ref, problem.param))
 
+    def complain(self, ref: str, problem: Problem) -> None:
+        """Something asked of a stream was not done; the stream goes on."""
+        self._send(wire.error(problem.code, problem.message, ref, problem.param))
+
     def tick(self, feeds: Mapping[str, Feed]) -> None:
         """Queue what is new on the watched topics, as far as the client keeps up."""
         for ref, watch in self._watches.items():

@@ -1,8 +1,9 @@
 """`/ws`: carries the protocol's messages between a WebSocket, the exchange and the hub.
 
-Each socket has four tasks: one reads (and stops reading while too much waits to be sent), one writes, one looks
-at the feeds four times a second while something is watched, and one watches over the hello, the caller's rights
-and the socket's age. Each answer under way has one more, which waits while the client is slow.
+Each socket has four tasks: one reads (and stops reading while too much waits to be sent), one writes, one
+looks at the feeds four times a second while something is watched, and one watches over the hello, the
+caller's rights and the socket's age. Each answer under way has one more, which waits while the client is
+slow.
 """
 
 import asyncio
@@ -70,6 +71,7 @@ class Socket:
         self._answers: dict[str, Answers] = {}
         self._unwanted: set[str] = set()
         self._following: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
 
     async def run(self) -> None:
         """Serve it until one side ends it; answers under way are closed then."""
@@ -82,8 +84,8 @@ class Socket:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        for task in done:
-            error = task.exception()
+        failures = [self._failure, *(task.exception() for task in done)]
+        for error in failures:
             if error is not None and not isinstance(error, WebSocketDisconnect | TimeoutError | OSError):
                 raise error
 
@@ -163,17 +165,28 @@ class Socket:
         if isinstance(act, wire.Cancel):
             self._unwanted.add(act.id)
             if act.id in self._answers:
-                self._spawn(self._cancel(self._answers[act.id].request_id))
+                self._spawn(self._cancel(act.id, self._answers[act.id].request_id))
         else:
             self._spawn(self._follow(act))
 
     def _spawn(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(job)
         self._following.add(task)
-        task.add_done_callback(self._following.discard)
+        task.add_done_callback(self._over)
 
-    async def _cancel(self, request_id: str) -> None:
-        await self._parts.exchange.cancel(request_id, self._caller.tenant)
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """A bug in a job ends the socket, with its cause."""
+        self._following.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = task.exception()
+            self._close(wire.BROKEN, "a fault of the gateway's own")
+
+    async def _cancel(self, ref: str, request_id: str) -> None:
+        try:
+            await self._parts.exchange.cancel(request_id, self._caller.tenant)
+        except Problem as problem:
+            self._session.complain(ref, problem)
+            self._sendable.set()
 
     async def _follow(self, act: wire.Submit | wire.Follow) -> None:
         """One answer, from the asking to its end."""
@@ -189,7 +202,7 @@ class Socket:
             self._session.accepted(act.id, answers.request_id, answers.token)
             self._sendable.set()
             if act.id in self._unwanted:
-                await self._cancel(answers.request_id)
+                await self._cancel(act.id, answers.request_id)
             await self._pump(act.id, answers)
         finally:
             del self._answers[act.id]
