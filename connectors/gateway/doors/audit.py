@@ -1,8 +1,8 @@
 """The audit trail: who did what, when, from where. Details are cleaned before they are written.
 
-What somebody did is written with the answer; a record that Kafka doesn't take is logged instead, and what was
-done stands. Of refusals at the door at most `REFUSALS_PER_MINUTE` are written, so that nobody fills the topic by
-knocking; the rest is counted.
+What somebody did is written with the answer; a record that Kafka doesn't take is logged instead, and what
+was done stands. Of refusals at the door at most `REFUSALS_PER_MINUTE` are written, so that nobody fills the
+topic by knocking; the rest is counted.
 """
 
 import logging
@@ -25,30 +25,14 @@ MAX_CHARS = 200
 MAX_ENTRIES = 32
 MAX_DEPTH = 3
 HIDDEN = frozenset(
-    [
-        "authorization",
-        "body",
-        "content",
-        "cookie",
-        "hash",
-        "input",
-        "key",
-        "messages",
-        "password",
-        "password_hash",
-        "prompt",
-        "secret",
-        "system",
-        "text",
-        "ticket",
-        "token",
-    ]
+    {"authorization", "body", "content", "cookie", "hash", "input", "key", "messages", "password"}
+    | {"password_hash", "prompt", "secret", "system", "text", "ticket", "token"}
 )
 """Names whose values are never written."""
 
 
 def clean(details: JsonObject, depth: int = 0) -> JsonObject:
-    """Details without secrets and prompts: hidden by name, keys cut by form, texts and lists shortened. Pure."""
+    """Details without secrets and prompts: by name, by form of a key; shortened. Pure."""
     return {
         name[:MAX_CHARS]: "[hidden]" if name.lower() in HIDDEN else _cleaned(value, depth)
         for name, value in list(details.items())[:MAX_ENTRIES]

@@ -1,7 +1,7 @@
 """The doorkeeper: finds out who asks, and whether they may. What it knows stands in the book.
 
-It says the same of a key that isn't there and of one whose secret is wrong; only who has the whole key is told
-that it has expired.
+It says the same of a key that isn't there and of one whose secret is wrong; only who has the whole key is
+told that it has expired.
 """
 
 import math
@@ -200,8 +200,9 @@ class Doors:
             raise Problem(401, "invalid_ticket", "this ticket is not good: it is used once, within 30 s")
         kind, _, name = found.holder.partition(":")
         book = self.store.book
-        if kind == "session" and name in book.sessions:
-            caller = self.session_caller(book.sessions[name])
+        session = book.sessions.get(name) if kind == "session" else None
+        if session is not None and sessions.alive(session, self._clock_ms()):
+            caller = self.session_caller(session)
         elif kind == "key" and name in book.keys and keys.good(book.keys[name], self._clock_ms()):
             caller = key_caller(book.keys[name])
         else:
