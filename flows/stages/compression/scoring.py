@@ -27,8 +27,8 @@ CUES = {"date": 2.0, "number": 0.6, "person": 1.86, "place": 1.2}
 """Of a part: two or more answers of the kind that is asked for; half for one."""
 FAULT = 3.57
 """Of a part: a mark of failure, where the question asks for one."""
-HEAD, BODY = 2.35, -2.35
-"""Of a part: being the head of code or a table; being in its body."""
+HEAD, BODY = 2.35, -1.0
+"""Of a part: being the head of code or a table; being in its body (set by hand, see the README)."""
 
 _K1, _B, _HEADER_TIMES, _NEXT_CHARS = 1.2, 0.6, 3.0, 12
 _IDENTIFIER_TIMES, _GENERIC_TIMES, _UNSEEN_TIMES, _FIRM = 1.5, 0.5, 0.5, 0.7
