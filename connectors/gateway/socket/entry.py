@@ -4,31 +4,29 @@ A browser sends cookies to any server it is led to, so a socket with an `origin`
 own page or from a page on the list. Other clients send no origin, and a key in a header.
 """
 
-from collections.abc import Iterable, Mapping
-from urllib.parse import SplitResult, urlsplit
+from collections.abc import Collection, Iterable, Mapping
 
 from starlette.responses import JSONResponse
 
 from connectors.gateway.dialects.errors import openai_error
+from connectors.gateway.doors.sessions import same_origin
 from connectors.gateway.ports import Caller, Problem
 from schemas.requests import Request
 
-_PORTS = {"http": 80, "https": 443}
 GIVEN_BY_GATEWAY = ("request_id", "tenant", "reply_topic", "reply_partition", "correlation_id")
 """Fields of a request that a client can't set here."""
 
 
-def check_origin(headers: Mapping[str, str], allowed: Iterable[str]) -> None:
+def check_origin(headers: Mapping[str, str], scheme: str, allowed: Collection[str]) -> None:
     """Let through what comes from here, from the list, or from no browser.
 
     Raises:
         Problem: 403 `forbidden`.
     """
-    origin = headers.get("origin")
     by_key = "authorization" in headers or "x-api-key" in headers
-    if origin is None and (by_key or "cookie" not in headers):
+    if "origin" not in headers and (by_key or "cookie" not in headers):
         return
-    if origin is not None and (origin in set(allowed) or _is_own(origin, headers.get("host", ""))):
+    if "origin" in headers and same_origin(headers, scheme, allowed):
         return
     raise Problem(403, "forbidden", "this page's origin is not on the gateway's list")
 
@@ -53,17 +51,3 @@ def check_request(request: Request, given: Iterable[str], caller: Caller) -> Non
 def refusal(problem: Problem) -> JSONResponse:
     """The reply of a problem, before anything else was sent."""
     return JSONResponse({"error": openai_error(problem)}, problem.status, headers=problem.headers)
-
-
-def _is_own(origin: str, host: str) -> bool:
-    """Whether an origin names the host that was asked; the scheme is the proxy's affair."""
-    try:
-        theirs = urlsplit(origin)
-        ours = urlsplit(f"{theirs.scheme}://{host}")
-        return theirs.scheme in _PORTS and bool(theirs.hostname) and _place(theirs) == _place(ours)
-    except ValueError:
-        return False
-
-
-def _place(url: SplitResult) -> tuple[str | None, int | None]:
-    return url.hostname, url.port or _PORTS.get(url.scheme)

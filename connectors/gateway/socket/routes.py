@@ -56,7 +56,7 @@ class Sockets:
 
     async def _let_in(self, websocket: WebSocket) -> tuple[Caller, str | None]:
         """Who it is, and the scope it was let in with; `None` with a ticket."""
-        check_origin(websocket.headers, self._parts.settings.origins)
+        check_origin(websocket.headers, websocket.url.scheme, self._parts.settings.origins)
         for name in websocket.query_params:
             if name != "ticket":
                 message = f"`{name}` does not belong in this address: send keys in a header, or a ticket"

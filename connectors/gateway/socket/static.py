@@ -1,5 +1,4 @@
-"""The page and its files, read once at the start: compressed, with tags, and under names that say their
-content.
+"""The page and its files, read once at the start: compressed, with tags, under names that say their content.
 
 A file `app.js` is served as `/static/app.<hash>.js`, to be kept for ever, and HTML that refers to
 `static/app.js` is rewritten to say so; HTML itself is asked for again each time, and answered with 304
@@ -46,7 +45,7 @@ _KINDS: Mapping[str, str] = {
 }
 """Content types by ending; the machine's own table differs from one to the next."""
 _TEXT = ("text/", "application/json", "image/svg+xml")
-"""What is compressed: with gzip, and with zstd, which browsers take since 2024 and which Weir needs anyway."""
+"""What is compressed: with gzip, and with zstd, which browsers take since 2024 and Weir has anyway."""
 
 
 @dataclass(frozen=True, slots=True)
