@@ -18,7 +18,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 from connectors.kafka.careful import Careful
 from connectors.kafka.clients import client_settings, group_name
 from connectors.kafka.handover import Handover
-from connectors.kafka.membership import QuickClient, claiming_assignor
+from connectors.kafka.membership import QuickClient, claiming_assignor, make_room_for_parked
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
 from connectors.kafka.partitions import Partition, State
@@ -152,6 +152,7 @@ class Feeder:
 
     def _poll(self) -> int:
         busy = self._ownership.stopping or self._careful.busy
+        make_room_for_parked(self.consumer)
         polled = self.consumer.poll(timeout_ms=5 if busy else POLL_MS)
         count = 0
         for place, records in polled.items():
