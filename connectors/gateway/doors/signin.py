@@ -1,4 +1,4 @@
-"""Signing in and out at a browser: password or key against a cookie; tries are limited by name and address."""
+"""Signing in and out at a browser: password or key against a cookie; tries are limited."""
 
 import secrets
 from collections.abc import Callable, Mapping
