@@ -260,8 +260,9 @@ class Entries(Shape):
 def key_spec(body: KeyIn) -> KeySpec:
     """What a key is to be made from."""
     fields: dict[str, Any] = body.model_dump()
-    models = None if body.models is None else tuple(body.models)
-    return KeySpec(**fields | {"scopes": tuple(body.scopes), "models": models})
+    fields["scopes"] = tuple(body.scopes)
+    fields["models"] = None if body.models is None else tuple(body.models)
+    return KeySpec(**fields)
 
 
 def key_out(key: ApiKey, now_ms: int) -> KeyOut:
