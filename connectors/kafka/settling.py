@@ -23,9 +23,9 @@ from schemas.topics import USAGE
 
 _log = logging.getLogger(__name__)
 
-GATHER = 64
+GATHER = 256
 """So many outcomes are not gathered any longer."""
-GATHER_S = 0.2
+GATHER_S = 0.3
 """Longest time that an outcome waits for others."""
 
 FetchCopy = Callable[[Outcome, Callable[[Response | None], None]], None]

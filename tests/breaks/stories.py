@@ -13,8 +13,8 @@ from tests.breaks import counts
 from tests.breaks.counts import Counts
 from tests.breaks.stage import Ask, Stage, TooLateError
 
-SETTLED_S = 0.6
-"""Outcomes are gathered for 0.2 s, then written; commits are 0.1 s apart."""
+SETTLED_S = 0.8
+"""Outcomes are gathered for 0.3 s, then written; commits are 0.1 s apart."""
 TURNS = UUID("6f1ed002-ab5f-4c2b-9f1c-0c5d3b8c0001")
 STRAY = UUID("6f1ed002-ab5f-4c2b-9f1c-0c5d3b8c0002")
 HOPPED = UUID("6f1ed002-ab5f-4c2b-9f1c-0c5d3b8c0003")
