@@ -7,6 +7,7 @@ said here. The line on `weir.gateway.access` has no query, no header, no body, a
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.gateway.dialects.errors import error_body, status_of
-from connectors.gateway.doors.body import Body, check_size, declared_bytes
+from connectors.gateway.doors.body import MAX_BODY_BYTES, Body, check_size, declared_bytes
 from connectors.gateway.doors.keys import redact
 from connectors.gateway.doors.sessions import forged
 from connectors.gateway.doors.visits import Visit, visit
@@ -36,6 +37,8 @@ _ALWAYS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+_BINARY = ("multipart/", "application/octet-stream", "audio/", "image/")
+"""Kinds of bodies that nobody reads as JSON."""
 _UNLESS_SET = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
@@ -52,6 +55,9 @@ class Bounds:
     """Most bytes of them, names and values."""
     body_s: float = 30.0
     """Longest time from the first wait for the body to its end."""
+    drain_s: float = 1.0
+    """How long what comes of an unwanted body is thrown away before it is answered: else the client, still
+    sending, might lose the answer."""
     origins: frozenset[str] = frozenset()
     """Origins besides our own whose pages may ask with a cookie: `https://host`."""
 
@@ -88,7 +94,7 @@ class _Pass:
     def __init__(self, app: ASGIApp, scope: Scope, bounds: Bounds, here: Visit) -> None:
         self._app, self._scope, self._bounds, self._visit = app, scope, bounds, here
         self._headers = Headers(scope=scope)
-        self._body = Body(json="json" in self._headers.get("content-type", "json"))
+        self._body = Body(json=not self._headers.get("content-type", "").startswith(_BINARY))
         self._due_s: float | None = None
         self._whole = False
         self._fault: Problem | None = None
@@ -103,6 +109,8 @@ class _Pass:
             return await self._receive(receive)
 
         async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start" and not self._body_read():
+                await self._drain(receive)
             await self._send(message, send)
 
         try:
@@ -176,6 +184,18 @@ class _Pass:
         else:
             self._sent_bytes += len(message.get("body", b""))
         await send(message)
+
+    async def _drain(self, receive: Receive) -> None:
+        """Throw away what comes of the body for a moment; a client that asks first isn't told to send."""
+        if self._status or "expect" in self._headers or (self._fault and self._fault.status == 408):
+            return
+        left_bytes = 2 * MAX_BODY_BYTES
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._bounds.drain_s):
+                while not self._whole and left_bytes > 0:
+                    message = await receive()
+                    left_bytes -= len(message.get("body", b""))
+                    self._whole = not message.get("more_body", False)
 
     def _body_read(self) -> bool:
         """Whether nothing of the request is left on the connection."""

@@ -76,6 +76,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._calm()
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is None or cycle.response_complete:
             self.transport.write(_ANSWERS[status] + _REST)
         self.transport.close()
