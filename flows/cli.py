@@ -8,7 +8,7 @@ import typer
 
 import connectors.bench.cli
 import contracts.cli
-from flows import cli_ask, cli_dlq, cli_models, cli_ops, cli_submit, cli_topics, cli_trace
+from flows import cli_ask, cli_dlq, cli_keys, cli_models, cli_ops, cli_submit, cli_topics, cli_trace
 from flows.cli_errors import INTERRUPTED, fail, guarded
 
 app = typer.Typer(
@@ -43,6 +43,8 @@ app.command()(cli_trace.trace)
 app.command("lag")(cli_topics.show_lag)
 app.add_typer(cli_dlq.app, name="dlq")
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_keys.app, name="keys")
+app.add_typer(cli_keys.users_app, name="users")
 app.add_typer(contracts.cli.app, name="contracts")
 app.add_typer(connectors.bench.cli.app, name="bench")
 

@@ -4,7 +4,7 @@
 Errors have one shape everywhere, OpenAI's. The OpenAPI document lies at /api/openapi.json.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
@@ -20,7 +20,9 @@ from connectors.gateway.doors import admin_models as shapes
 from connectors.gateway.doors import sessions
 from connectors.gateway.doors.accounts import Accounts
 from connectors.gateway.doors.keeper import Doors
+from connectors.gateway.doors.setup import clock_ms, pepper_of
 from connectors.gateway.doors.signin import SignIn
+from connectors.gateway.doors.users import Cost, Passwords
 from connectors.gateway.ports import ADMIN, Caller, Problem
 from schemas.gateway import Session
 
@@ -177,6 +179,13 @@ class Admin:
     def _may_see(self, caller: Caller, session: Session) -> bool:
         mine = session.key_id == caller.id if session.key_id else f"user:{session.user}" == caller.id
         return mine or caller.may(ADMIN)
+
+
+def admin_of(doors: Doors, env: Mapping[str, str], cost: Cost | None = None) -> Admin:
+    """What the admin API works with."""
+    passwords = Passwords(cost)
+    accounts = Accounts(doors.store, clock_ms, passwords, pepper_of(env))
+    return Admin(doors, accounts, SignIn(doors, passwords, clock_ms), clock_ms)
 
 
 def admin_app(admin: Admin) -> FastAPI:
