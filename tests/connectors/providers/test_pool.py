@@ -30,6 +30,31 @@ async def good(_received: Received, reply: Reply) -> None:
     await reply.whole(200, wire("openai_text.reply.json"))
 
 
+def test_the_connection_that_was_used_last_is_used_first_so_that_others_may_idle_out():
+    ports: list[int] = []
+
+    async def script(received: Received, reply: Reply) -> None:
+        ports.append(reply.writer.get_extra_info("peername")[1])
+        if len(ports) <= 3:
+            await asyncio.sleep(0.05)  # so that three are under way at once
+        await good(received, reply)
+
+    async def main() -> None:
+        async with Loopback(script) as server:
+            route = make_route(api_base=server.url, timeouts=QUICK)
+            provider = HttpProvider(OpenAICodec(), way=way_of(route))
+            call = make_call(route=route)
+            await asyncio.gather(*(provider.complete(call, None, None, always) for _ in range(3)))
+            for _ in range(6):
+                await provider.complete(call, None, None, always)
+            await provider.close()
+
+    asyncio.run(main())
+
+    assert len(set(ports[:3])) == 3
+    assert len(set(ports[3:])) == 1
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("tls"))
