@@ -70,6 +70,8 @@ prove: setup ## the figures that Weir promises, one JSON line each (an hour or t
 	prove 1 hostile --records 10000; \
 	prove 1 sigterm; \
 	prove 1 soak --requests 200000; \
+	prove 1 provider; \
+	prove 1 tokens; \
 	exit $$bad
 
 check: setup ## lint, format, types, and the contract against the code
