@@ -6,7 +6,7 @@ the embedded one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -41,6 +41,7 @@ from flows.stages.limits import Limits
 from flows.stages.retry import RetryPolicy
 from schemas.calls import Route, Timeouts
 from schemas.cluster import Cluster, Delivery
+from schemas.topics import GATEWAY_REPLIES
 
 RETRY: Parsers = {
     "retries_per_route": count, "max_attempts": positive, "base": duration, "factor": growth, "cap": duration,
@@ -139,9 +140,10 @@ def _settings(file: Mapping[str, object], source: str | None, env: Mapping[str, 
     cluster = filled("weir.kafka", weir["kafka"], Cluster(), KAFKA)
     delivery = filled("weir.delivery", weir["delivery"], Delivery(), DELIVERY)
     counting = filled("weir.counting", weir["counting"], Counting(), COUNTING)
+    cluster = changed(cluster, from_env("kafka", env))
     return Settings(
-        cluster=changed(cluster, from_env("kafka", env)),
-        delivery=changed(delivery, from_env("delivery", env)),
+        cluster=cluster,
+        delivery=_answering_gateways(changed(delivery, from_env("delivery", env)), cluster),
         routes=routes,
         by_name_only=by_name_only,
         aliases=MappingProxyType(_aliases(common)),
@@ -154,6 +156,14 @@ def _settings(file: Mapping[str, object], source: str | None, env: Mapping[str, 
         source=source,
         warnings=(*warnings, *models),
     )
+
+
+def _answering_gateways(delivery: Delivery, cluster: Cluster) -> Delivery:
+    """Answers may always go to the gateways' own reply topic, whatever the prefixes."""
+    topic = cluster.topic(GATEWAY_REPLIES.name)
+    if topic.startswith(delivery.reply_prefixes):
+        return delivery
+    return replace(delivery, reply_prefixes=(*delivery.reply_prefixes, topic))
 
 
 def _section(name: str, weir: Mapping[str, object], env: Mapping[str, str]) -> dict[str, object]:
