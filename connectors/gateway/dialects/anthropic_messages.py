@@ -6,7 +6,7 @@ stop_sequences                 stop
 metadata.user_id               user
 output_config                  reasoning_effort, response_format
 service_tier standard_only     default
-anthropic-beta                 betas
+anthropic-beta, ...            betas, user_profile_id, workspace_id: headers of Anthropic's
 
 What is left (thinking, top_k, cache_control, container, ...) goes on as it is: Claude knows it, and providers
 that lack it refuse it by name. Weir's own fields may stand in the body, as in a chat completion.
@@ -22,6 +22,7 @@ from connectors.gateway.dialects.anthropic_writer import MessageWriter, stop_rea
 from connectors.gateway.dialects.bodies import an_object, objects, request_of, without_nulls
 from connectors.gateway.dialects.dialect import Asked, Head, Style
 from connectors.gateway.dialects.errors import invalid
+from connectors.providers.anthropic_body import HEADERS
 from schemas.base import JsonObject
 from schemas.responses import Response
 
@@ -59,8 +60,9 @@ class AnthropicMessages:
             fields["user"] = user
         if fields.get("service_tier") == "standard_only":
             fields["service_tier"] = "default"
-        if beta := headers.get("anthropic-beta"):
-            fields["betas"] = [name.strip() for name in beta.split(",") if name.strip()]
+        for name, header in HEADERS.items():
+            if value := headers.get(header):
+                fields[name] = value.split(",") if name == "betas" else value
         return Asked(request_of(fields))
 
     def whole(self, asked: Asked, head: Head, response: Response) -> JsonObject:

@@ -66,7 +66,7 @@ class Following(HttpResponse):
     def __init__(self, reply: Reply) -> None:
         super().__init__()
         self._reply = reply
-        self._unwanted = False
+        self._unwanted = self._ended = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; where the client goes away, tell the workers."""
@@ -74,7 +74,7 @@ class Following(HttpResponse):
         gone = asyncio.ensure_future(_gone(receive))
         try:
             done, _ = await asyncio.wait({*work, gone}, return_when=asyncio.FIRST_COMPLETED)
-            self._unwanted = self._unwanted or gone in done
+            self._unwanted = self._unwanted or (gone in done and not self._ended)
         finally:
             for task in (*work, gone):
                 task.cancel()
@@ -104,6 +104,7 @@ class Whole(Following):
         last: Item = NOTHING
         async for item in self._reply.answers:
             last = item
+        self._ended = True
         await self._made(last)(scope, receive, send)
 
     def _made(self, last: Item) -> HttpResponse:
@@ -136,7 +137,7 @@ class Stream(Following):
             await asyncio.wait({first}, timeout=self._pace.first_s)
             found = first.result() if first.done() else None
             if isinstance(found, Response | Lost) and (problem := problem_in(found)) is not None:
-                self._events.ended = True
+                self._ended = self._events.ended = True
                 await self._reply.refuse(problem)(scope, receive, send)
                 return
             await self._start(send, found)
@@ -157,7 +158,7 @@ class Stream(Following):
 
     async def _take(self, send: Send, item: Item) -> None:
         data = self._events.take(item)
-        self._unwanted = self._events.unwanted
+        self._ended, self._unwanted = self._events.ended, self._events.unwanted
         if data or self._events.ended:
             self._event_s = time.monotonic()
             await self._write(send, data, more=not self._events.ended)
@@ -167,7 +168,8 @@ class Stream(Following):
         while True:
             await asyncio.sleep(self._pace.beat_s)
             now_s = time.monotonic()
-            if not self._started or now_s - self._sent_s < self._pace.beat_s / 2:
+            busy = not self._started or self._lock.locked()
+            if busy or now_s - self._sent_s < self._pace.beat_s / 2:
                 continue
             if now_s - self._event_s >= self._pace.event_s:
                 self._event_s = now_s
