@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Mapping
 
 from starlette.responses import JSONResponse
 
-from connectors.gateway.dialects.errors import openai_error
 from connectors.gateway.doors.sessions import same_origin
 from connectors.gateway.ports import Caller, Problem
 from schemas.requests import Request
@@ -50,4 +49,5 @@ def check_request(request: Request, given: Iterable[str], caller: Caller) -> Non
 
 def refusal(problem: Problem) -> JSONResponse:
     """The reply of a problem, before anything else was sent."""
-    return JSONResponse({"error": openai_error(problem)}, problem.status, headers=problem.headers)
+    error = {"code": problem.code, "message": problem.message, "param": problem.param}
+    return JSONResponse({"error": error}, problem.status, headers=problem.headers)

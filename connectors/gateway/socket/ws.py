@@ -26,6 +26,15 @@ from schemas.chunks import Chunk
 from schemas.guard import misspelt, violation
 from schemas.requests import Request
 
+SERVER_OPTIONS: dict[str, Any] = {
+    "ws_max_size": 2 * 1024 * 1024,
+    "ws_max_queue": 4,
+    "ws_per_message_deflate": False,
+    "ws_ping_interval": 20.0,
+    "ws_ping_timeout": 20.0,
+}
+"""What uvicorn is to be started with: by default it would hold 32 messages of 16 MiB for each socket."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
