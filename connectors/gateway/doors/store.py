@@ -119,14 +119,14 @@ class KafkaStore:
                 fetch_max_wait_ms=500,
             )
             self._read_whole()
-            self._producer = KafkaProducer(
-                **client_settings(self._cluster),
-                acks="all",
-                allow_auto_create_topics=False,
-                max_block_ms=int(PATIENCE_S * 1000),
-                delivery_timeout_ms=int(PATIENCE_S * 1000),
-                request_timeout_ms=int(PATIENCE_S * 500),
-            )
+            settings = client_settings(self._cluster) | {
+                "acks": "all",
+                "allow_auto_create_topics": False,
+                "max_block_ms": int(PATIENCE_S * 1000),
+                "delivery_timeout_ms": int(PATIENCE_S * 1000),
+                "request_timeout_ms": int(PATIENCE_S * 500),
+            }
+            self._producer = KafkaProducer(**settings)
         except KafkaError as error:
             raise translate(error, address(self._cluster)) from error
 
