@@ -104,7 +104,9 @@ def same_origin(headers: Mapping[str, str], scheme: str, allowed: Collection[str
 
 
 def forged(method: str, headers: Mapping[str, str], scheme: str, allowed: Collection[str] = ()) -> bool:
-    """Whether a request is to be refused: it acts, by nothing but a cookie, from elsewhere."""
+    """Whether a request is to be refused: it acts, without a key, from elsewhere. Signing in counts, too."""
     if method in SAFE_METHODS or "authorization" in headers or "x-api-key" in headers:
         return False
-    return sid_of(headers) is not None and not same_origin(headers, scheme, allowed)
+    if sid_of(headers) is None and "origin" not in headers:
+        return False
+    return not same_origin(headers, scheme, allowed)
