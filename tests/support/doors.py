@@ -82,9 +82,7 @@ class House:
 
     def __post_init__(self) -> None:
         passwords = Passwords(CHEAP)
-        self.doors = Doors(
-            self.store, self.clock, pepper=self.pepper, gateways=self.gateways, secret=SECRET
-        )
+        self.doors = Doors(self.store, self.clock, pepper=self.pepper, gateways=self.gateways, secret=SECRET)
         self.accounts = Accounts(self.store, self.clock, passwords, self.pepper)
         self.signin = SignIn(self.doors, passwords, self.clock)
 

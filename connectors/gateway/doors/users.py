@@ -63,7 +63,7 @@ class Passwords:
         Raises:
             Problem: 503 when too many are asked for.
         """
-        return await self._run(lambda: self._check(kept, password[:MAX_PASSWORD_CHARS]))
+        return await self._run(lambda: self._check(kept, password))
 
     def close(self) -> None:
         """End the threads."""
@@ -73,10 +73,10 @@ class Passwords:
         if self._nobody is None:
             self._nobody = self._hasher.hash("nobody's password")
         try:
-            self._hasher.verify(self._nobody if kept is None else kept, password)
+            self._hasher.verify(self._nobody if kept is None else kept, password[:MAX_PASSWORD_CHARS])
         except (VerificationError, InvalidHashError):
             return False
-        return kept is not None
+        return kept is not None and len(password) <= MAX_PASSWORD_CHARS
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         if self._open >= self._bound:

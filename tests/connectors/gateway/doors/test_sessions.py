@@ -87,7 +87,9 @@ def test_what_leaves_the_machine_is_no_loopback(host: str):
         ("POST", {"origin": "https://evil.example", "authorization": "Bearer k"}, False),
     ],
 )
-def test_pages_of_other_sites_can_not_act_with_our_cookie(method: str, headers: dict[str, str], is_forged: bool):
+def test_pages_of_other_sites_can_not_act_with_our_cookie(
+    method: str, headers: dict[str, str], is_forged: bool
+):
     asked = {"host": "weir.example", **headers}
 
     assert sessions.forged(method, asked, "https", ["https://ok.example"]) == is_forged
