@@ -62,6 +62,7 @@ class EventStream(HttpResponse):
 
     def __init__(self, answers: Answers, beat_s: float = BEAT_S) -> None:
         super().__init__(headers=_HEADERS)
+        del self.headers["content-length"]
         self._answers = answers
         self._beat_s = beat_s
 

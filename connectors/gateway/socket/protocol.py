@@ -144,7 +144,8 @@ class Ping(_FromClient):
     id: Ref | None = None
 
 
-FromClient: TypeAlias = Hello | Submit | Follow | Cancel | Subscribe | Unsubscribe | Ping
+AfterHello: TypeAlias = Submit | Follow | Cancel | Subscribe | Unsubscribe | Ping
+FromClient: TypeAlias = Hello | AfterHello
 _KINDS: Mapping[str, type[FromClient]] = {
     "hello": Hello,
     "submit": Submit,

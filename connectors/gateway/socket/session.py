@@ -167,7 +167,7 @@ class Session:
             self.greeted = True
             self._send(wire.hello(self._caller, self.topics, self._limits))
 
-    def _do(self, message: wire.FromClient) -> Act | None:
+    def _do(self, message: wire.AfterHello) -> Act | None:
         match message:
             case wire.Submit() | wire.Follow():
                 return message if self._may_start(message.id) else None
@@ -184,8 +184,6 @@ class Session:
                     self._send(wire.note("unsubscribed", message.id))
             case wire.Ping():
                 self._send(wire.note("pong", message.id))
-            case wire.Hello():
-                pass
         return None
 
     def _may_start(self, ref: str) -> bool:

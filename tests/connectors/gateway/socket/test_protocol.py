@@ -55,7 +55,7 @@ def test_a_filter_is_bounded():
 
 @given(
     st.text()
-    | st.dictionaries(st.text(), st.text() | st.integers()).map(lambda one: orjson.dumps(one).decode())
+    | st.dictionaries(st.text(), st.text() | st.integers(-9, 9)).map(lambda one: orjson.dumps(one).decode())
 )
 def test_whatever_comes_is_read_or_refused(text: str):
     with contextlib.suppress(NotUnderstoodError):

@@ -236,7 +236,7 @@ def test_a_planted_bug_is_seen(bug: str):
     right, wrong = BUGS[bug]
     assert source.count(right) == 1
     mutant = ModuleType(session_module.__name__)
-    exec(compile(source.replace(right, wrong), "mutant", "exec"), mutant.__dict__)
+    exec(compile(source.replace(right, wrong), "<mutant>", "exec"), mutant.__dict__)
 
     @settings(
         max_examples=500, database=None, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False

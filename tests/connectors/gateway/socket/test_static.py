@@ -141,7 +141,7 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path: Path):
     (tmp_path / "secret.txt").write_text("secret")
     (tmp_path / "site" / "link.txt").symlink_to(tmp_path / "secret.txt")
 
-    with pytest.raises(ValueError, match="link.txt lies outside"):
+    with pytest.raises(ValueError, match="lies outside"):
         load(tmp_path / "site")
 
 
