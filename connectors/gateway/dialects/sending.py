@@ -123,7 +123,7 @@ class Stream(Following):
         self._writer, self._pace = writer, pace
         self._events = EventStream(writer)
         self._lock = asyncio.Lock()
-        self._started = False
+        self._started = self._stuck = False
         self._event_s = self._sent_s = time.monotonic()
 
     def _jobs(self, scope: Scope, receive: Receive, send: Send) -> "list[asyncio.Future[None]]":
@@ -179,11 +179,12 @@ class Stream(Following):
 
     async def _write(self, send: Send, data: bytes, *, more: bool = True) -> None:
         async with self._lock:
-            if more and self._events.ended:
-                return  # a heartbeat that waited for the last event
+            if self._stuck or (more and self._events.ended):
+                return  # a heartbeat that waited for the last event, or for a write that failed
+            self._stuck = True
             async with asyncio.timeout(self._pace.send_s):
                 await send({"type": "http.response.body", "body": data, "more_body": more})
-            self._sent_s = time.monotonic()
+            self._sent_s, self._stuck = time.monotonic(), False
 
 
 def problem_in(item: Response | Lost) -> Problem | None:
