@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from connectors.gateway.dialects.errors import error_body
 from connectors.gateway.doors.accounts import Accounts, KeySpec
 from connectors.gateway.doors.admin import Admin, admin_app
 from connectors.gateway.doors.book import Book
@@ -108,11 +109,19 @@ class House:
 
         admin = Admin(self.doors, self.accounts, self.signin, self.clock)
         routes = [Route("/v1/echo", echo, methods=["GET", "POST"]), Mount("/api", admin_app(admin))]
-        return Hardened(Starlette(routes=routes), self.doors.leave, self.bounds)
+        return Hardened(
+            Starlette(routes=routes, exception_handlers={Problem: problem}), self.doors.leave, self.bounds
+        )
 
     def client(self, base: str = "http://localhost", **headers: str) -> httpx.AsyncClient:
         """A client of that application, in this process."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app()), base_url=base, headers=headers)
+
+
+async def problem(_: Request, error: Exception) -> Response:
+    """As the gateway's application writes it."""
+    assert isinstance(error, Problem)
+    return JSONResponse(error_body(error, "openai", ""), error.status, headers=error.headers)
 
 
 def bearer(text: str) -> Mapping[str, str]:

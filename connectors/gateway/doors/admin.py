@@ -246,6 +246,8 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, Problem):  # a body's fault, which FastAPI has wrapped
+        return await _on_problem(request, error.__cause__)
     codes = {404: "not_found", 405: "method_not_allowed"}
     code = codes.get(error.status_code, "invalid_request")
     problem = Problem(error.status_code, code, str(error.detail), headers=error.headers)

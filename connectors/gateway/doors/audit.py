@@ -34,7 +34,7 @@ HIDDEN = frozenset(
 def clean(details: JsonObject, depth: int = 0) -> JsonObject:
     """Details without secrets and prompts: by name, by form of a key; shortened. Pure."""
     return {
-        name[:MAX_CHARS]: "[hidden]" if name.lower() in HIDDEN else _cleaned(value, depth)
+        redact(name)[:MAX_CHARS]: "[hidden]" if name.lower() in HIDDEN else _cleaned(value, depth)
         for name, value in list(details.items())[:MAX_ENTRIES]
     }
 

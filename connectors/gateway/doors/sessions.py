@@ -10,7 +10,6 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Collection, Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from schemas.gateway import Session, User
@@ -64,12 +63,10 @@ def sid_of(headers: Mapping[str, str]) -> str | None:
     text = headers.get("cookie")
     if not text or "sid=" not in text:
         return None
-    try:
-        cookies = SimpleCookie(text)
-    except CookieError:
-        return None
+    pairs = [each.strip().partition("=") for each in text.split(";")]
+    cookies = {name: value for name, _, value in pairs}
     names = [SECURE_COOKIE, *([PLAIN_COOKIE] if is_loopback(host_of(headers)) else [])]
-    found = next((cookies[name].value for name in names if name in cookies), None)
+    found = next((cookies[name] for name in names if name in cookies), None)
     return found if found is not None and _SID.fullmatch(found) else None
 
 

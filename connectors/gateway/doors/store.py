@@ -119,7 +119,7 @@ class KafkaStore:
                 fetch_max_wait_ms=500,
             )
             self._read_whole()
-            settings = client_settings(self._cluster) | {
+            settings: dict[str, Any] = client_settings(self._cluster) | {
                 "acks": "all",
                 "allow_auto_create_topics": False,
                 "max_block_ms": int(PATIENCE_S * 1000),
