@@ -8,7 +8,17 @@ import typer
 
 import connectors.bench.cli
 import contracts.cli
-from flows import cli_ask, cli_dlq, cli_keys, cli_models, cli_ops, cli_submit, cli_topics, cli_trace
+from flows import (
+    cli_ask,
+    cli_dlq,
+    cli_gateway,
+    cli_keys,
+    cli_models,
+    cli_ops,
+    cli_submit,
+    cli_topics,
+    cli_trace,
+)
 from flows.cli_errors import INTERRUPTED, fail, guarded
 
 app = typer.Typer(
@@ -35,6 +45,7 @@ app.command()(cli_ops.up)
 app.command()(cli_ops.down)
 app.command()(cli_ops.status)
 app.command()(cli_ops.worker)
+app.command()(cli_gateway.gateway)
 app.command()(cli_ask.ask)
 app.command()(cli_ask.cancel)
 app.command()(cli_submit.submit)

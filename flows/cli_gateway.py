@@ -6,6 +6,7 @@ commands. The admin key that a first start makes goes to the terminal, never to 
 """
 
 import argparse
+import asyncio
 import functools
 import logging
 import os
@@ -14,26 +15,26 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Annotated
 
-import uvloop
+import typer
 
-from connectors.gateway.doors.setup import origins_of
+from connectors.gateway.doors.setup import first_key, origins_of
 from connectors.gateway.parts import GatewaySettings
 from connectors.gateway.ports import Problem
-from connectors.gateway.server import Gateway, Surroundings
+from connectors.kafka.ports import free_port, is_free
 from connectors.process.errors import NotReady
-from connectors.tokenizers.counter import build as build_counter
-from flows.app import prepare
 from flows.cli_errors import guarded
 from flows.cli_settings import load_settings
 from flows.settings import Settings
 from flows.settings_keys import SettingsError
 from flows.stages.catalogue import AUTO
 from schemas.base import JsonObject
+from schemas.cluster import Cluster
 
 HOST, PORT = "WEIR_GATEWAY_HOST", "WEIR_GATEWAY_PORT"
 """Variables that say where a gateway listens; an option beats them."""
-DEFAULT_PORT = 8080
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,18 @@ def serve(options: Options, say: Callable[[str], None]) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings, bounds = load_settings(options.config), gateway_settings(options, os.environ)
+    import uvloop  # only here, as the rest: they load all that a gateway needs
+
+    from connectors.gateway.server import Gateway, Surroundings
+    from connectors.tokenizers.counter import build
+    from flows.app import prepare
+
+    counter = functools.cache(build)  # it takes a while to build; most gateways never need it
     prepare()
     around = Surroundings(
         env=os.environ,
         models=functools.cache(lambda: models_of(settings, round(time.time()))),
-        count=lambda text: _counter(settings.counting.tokenizer).count(text),
+        count=lambda text: counter(settings.counting.tokenizer).count(text),
         serving=lambda url: say(f"gateway: listens at {url}"),
     )
 
@@ -80,10 +88,6 @@ def serve(options: Options, say: Callable[[str], None]) -> int:
     return 0
 
 
-_counter = functools.cache(build_counter)
-"""A counter takes a while to build; most gateways never need it."""
-
-
 def gateway_settings(options: Options, env: Mapping[str, str]) -> GatewaySettings:
     """The settings of a gateway.
 
@@ -95,7 +99,7 @@ def gateway_settings(options: Options, env: Mapping[str, str]) -> GatewaySetting
     if (options.tls_cert is None) != (options.tls_key is None):
         raise SettingsError("--tls-cert and --tls-key go together")
     return GatewaySettings(
-        host=options.host or env.get(HOST, "").strip() or GatewaySettings.host,
+        host=options.host or env.get(HOST, "").strip() or DEFAULT_HOST,
         port=port_of(options.port, env),
         ordinal=options.ordinal,
         instances=options.instances,
@@ -134,6 +138,59 @@ def models_of(settings: Settings, now_s: int) -> list[JsonObject]:
     return [
         {"id": name, "object": "model", "created": now_s, "owned_by": owner} for name, owner in owners.items()
     ]
+
+
+def chosen_url(env: Mapping[str, str]) -> str:
+    """Where the gateway of `weir up` is to listen: as the environment says, else 8080, or any free port.
+
+    Raises:
+        SettingsError: When the environment can't be understood.
+    """
+    host = env.get(HOST, "").strip() or DEFAULT_HOST
+    port = port_of(None, env)
+    if not port or (not env.get(PORT, "").strip() and not is_free(port)):
+        port = free_port()
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def child_args(url: str, config: str | None) -> tuple[str, ...]:
+    """Arguments of the gateway that `weir up` runs."""
+    more = ("--config", config) if config else ()
+    return ("--port", url.rpartition(":")[2], "--no-first-key", *more)
+
+
+def show_first_key(cluster: Cluster, say: Callable[[str], None]) -> None:
+    """Make the admin key of a new installation and show it, once; nothing where there are keys.
+
+    Raises:
+        KafkaProblem: When Kafka can't be reached.
+        ProcessProblem: When it doesn't take the key.
+    """
+    try:
+        text = asyncio.run(first_key(cluster, os.environ))
+    except Problem as problem:
+        raise NotReady(problem.message) from problem
+    if text is not None:
+        say(f"admin key, shown once: {text}")
+
+
+def gateway(
+    config: Annotated[str | None, typer.Option("--config", metavar="FILE", help="Configuration.")] = None,
+    host: Annotated[str | None, typer.Option(help="Where to listen; beyond loopback it needs keys.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 8080 unless set.")] = None,
+    ordinal: Annotated[int, typer.Option(min=0, help="Number among --instances, from 0.")] = 0,
+    instances: Annotated[
+        int, typer.Option(min=0, help="Gateways that share the replies; 0: each reads all.")
+    ] = 0,
+    tls_cert: Annotated[str | None, typer.Option(metavar="FILE", help="Certificate (PEM).")] = None,
+    tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="Its key (PEM).")] = None,
+) -> None:
+    """Run one HTTP gateway in the foreground, until SIGTERM. Start more to scale out.
+
+    The first one makes an admin key and prints it, once.
+    """
+    options = Options(config, host, port, ordinal, instances, tls_cert, tls_key)
+    raise typer.Exit(serve(options, _say))
 
 
 def _say(line: str) -> None:

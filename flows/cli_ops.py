@@ -21,7 +21,7 @@ from connectors.kafka.offsets import group_state, lag
 from connectors.process import state
 from connectors.process.errors import AlreadyUp, NotReady
 from connectors.process.stack import Stack, StackOptions, weir_command
-from flows import cli_worker
+from flows import cli_gateway, cli_worker
 from flows.settings import Settings, load
 from schemas.cluster import Cluster
 
@@ -46,8 +46,10 @@ def up(
     data: Home = DEFAULT_HOME,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the embedded broker.")] = DEFAULT_PORT,
     detach: Annotated[bool, typer.Option("--detach", help="Return when all is up.")] = False,
+    gateway: Annotated[bool, typer.Option(help="Run an HTTP gateway, too.")] = True,
+    first_key: Annotated[bool, typer.Option(hidden=True)] = True,
 ) -> None:
-    """Start broker, topics and workers, and look after them.
+    """Start broker, topics, workers and a gateway, and look after them.
 
     With KAFKA_BOOTSTRAP_SERVERS set, or a cluster in the configuration, no broker is started.
     """
@@ -55,8 +57,9 @@ def up(
     settings = load(config, os.environ)
     config = str(Path(config).absolute()) if config else None
     if detach:
-        _up_detached(data, workers, port, config)
+        _up_detached(data, workers, port, config, gateway)
         return
+    url = cli_gateway.chosen_url(os.environ) if gateway else None
     options = StackOptions(
         home=data,
         cluster=settings.cluster,
@@ -65,16 +68,18 @@ def up(
         workers=workers,
         worker_args=("--config", config) if config else (),
         drain=settings.delivery.drain,
+        gateway_args=cli_gateway.child_args(url, config) if url else None,
+        gateway_url=url,
     )
     with state.only_one(options.run_dir):
-        _run(Stack(options, say))
+        _run(Stack(options, say), url, first_key=first_key)
 
 
 def _needs_broker(settings: Settings) -> bool:
     return not os.environ.get(KAFKA) and settings.cluster.bootstrap == Cluster().bootstrap
 
 
-def _run(stack: Stack) -> None:
+def _run(stack: Stack, url: str | None = None, *, first_key: bool = False) -> None:
     """Start, run until a signal, stop; a second signal hurries."""
     stop, hurry = threading.Event(), threading.Event()
     started = False
@@ -92,12 +97,14 @@ def _run(stack: Stack) -> None:
     say(f"up: Kafka at {server}; Ctrl-C or `weir down` stops")
     if server != Cluster().bootstrap[0]:
         say(f"other commands find it with {KAFKA}={server}")
+    if url is not None and first_key:
+        cli_gateway.show_first_key(stack.cluster, say)
     stack.run(stop)
     say("stopping; once more to hurry")
     stack.stop(hurry)
 
 
-def _up_detached(data: Path, workers: int, port: int, config: str | None) -> None:
+def _up_detached(data: Path, workers: int, port: int, config: str | None, gateway: bool = True) -> None:
     """Start `weir up` in a session of its own, pass its lines on until it is ready.
 
     Raises:
@@ -112,6 +119,7 @@ def _up_detached(data: Path, workers: int, port: int, config: str | None) -> Non
     log_path = run_dir / "up.log"
     args = ["up", "--workers", str(workers), "--data", str(data.absolute()), "--port", str(port)]
     args += ["--config", config] if config else []
+    args += ["--no-first-key"] if gateway else ["--no-gateway"]  # a key belongs on the terminal, not in a log
     with log_path.open("wb") as output:
         child = start_detached(weir_command(*args), output)
     end_s = time.monotonic() + DETACH_TIMEOUT_S
@@ -125,6 +133,11 @@ def _up_detached(data: Path, workers: int, port: int, config: str | None) -> Non
             current = state.read(run_dir)
             if current is not None and current.ready and current.supervisor.pid == child.pid:
                 child.returncode = 0  # it goes on without us: no warning about a child that still runs
+                for line in lines:
+                    say(line.rstrip("\n"))
+                if current.gateway is not None:
+                    found = load(config, {**os.environ, KAFKA: current.bootstrap}).cluster
+                    cli_gateway.show_first_key(found, say)
                 return
             time.sleep(0.1)
     child.terminate()
@@ -201,6 +214,8 @@ class Status:
     """Workers in the group."""
     lag: int | None
     """Requests that are not settled, over all partitions."""
+    gateway: str | None = None
+    """Where the gateway listens, as a URL."""
 
 
 def status(
@@ -222,15 +237,17 @@ def status(
 
 def _look(cluster: Cluster, current: state.RunState | None) -> Status:
     seen = (current.supervisor, *current.processes) if current else ()
+    url = current.gateway if current else None
     processes = [_measure(process) for process in seen]
     try:
         probe(cluster)
         group = group_state(cluster)
         waiting = sum(partition.lag for partition in lag(cluster))
     except KafkaProblem as problem:
-        return Status(current is not None, address(cluster), str(problem), processes, None, [], None)
+        return Status(current is not None, address(cluster), str(problem), processes, None, [], None, url)
     members = list(group.members)
-    return Status(current is not None, address(cluster), "answers", processes, group.state, members, waiting)
+    up = current is not None
+    return Status(up, address(cluster), "answers", processes, group.state, members, waiting, url)
 
 
 def _measure(process: state.ProcessState) -> ProcessStatus:
@@ -248,6 +265,8 @@ def _table(found: Status) -> str:
     lines = [f"kafka     {found.bootstrap}  {found.kafka}"]
     if not found.up:
         lines.append("no `weir up` runs on this folder")
+    if found.gateway is not None:
+        lines.append(f"gateway   {found.gateway}")
     for process in found.processes:
         how = f"up {process.uptime_s:.0f} s, {process.rss_mb:.0f} MB" if process.alive else "dead"
         lines.append(f"{process.name:<9} pid {process.pid}  {how}")

@@ -1,4 +1,4 @@
-"""All that `weir up` runs: the broker (unless Kafka is elsewhere), the topics, the workers, one spare."""
+"""All that `weir up` runs: broker (unless Kafka is elsewhere), topics, workers, one spare, a gateway."""
 
 import os
 import sys
@@ -21,6 +21,8 @@ STANDBY = "--standby"
 """Argument of a worker that waits for its role."""
 SPARE_LATER = timedelta(seconds=3)
 """How long after the start of a worker the next spare is made."""
+GATEWAY_PATIENCE = timedelta(seconds=20)
+"""Longest wait for a gateway to end: its drain, and what comes after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class StackOptions:
     """Further arguments of `weir worker`."""
     drain: timedelta = timedelta(seconds=30)
     """Longest wait for a worker's calls to end when it stops."""
+    gateway_args: tuple[str, ...] | None = None
+    """Arguments of `weir gateway`; `None` for no gateway."""
+    gateway_url: str | None = None
+    """Where it listens, for those who ask."""
 
     @property
     def run_dir(self) -> Path:
@@ -80,6 +86,9 @@ class Stack:
             self._spare = self._standby() if self._options.workers else None
             for number in range(self._options.workers):
                 self._supervisor.add(self._worker(f"worker-{number}"), layer=1)
+            if self._options.gateway_args is not None:
+                self._supervisor.add(self._gateway(self._options.gateway_args), layer=2)
+                self._say(f"gateway at {self._options.gateway_url}")
         except BaseException:
             self.stop()
             raise
@@ -122,6 +131,15 @@ class Stack:
             spare=self._spare,
         )
 
+    def _gateway(self, args: tuple[str, ...]) -> Child:
+        return Child(
+            "gateway",
+            gateway_command(*args),
+            env=self._worker_env(),
+            output=self._home / "log" / "gateway.log",
+            patience=GATEWAY_PATIENCE,
+        )
+
     def _standby(self) -> Standby:
         command = worker_command(STANDBY, *self._options.worker_args)
         output = self._home / "log" / "spare.log"
@@ -146,6 +164,7 @@ class Stack:
             ready=self._ready,
             drain_s=self._options.drain.total_seconds(),
             processes=tuple(running),
+            gateway=self._options.gateway_url,
         )
         state.write(self._options.run_dir, current)
 
@@ -153,6 +172,11 @@ class Stack:
 def worker_command(*args: str) -> tuple[str, ...]:
     """The command line of a worker process: `weir worker`, without loading the other commands."""
     return (sys.executable, "-m", "flows.cli_worker", *args)
+
+
+def gateway_command(*args: str) -> tuple[str, ...]:
+    """The command line of a gateway process: `weir gateway`, without loading the other commands."""
+    return (sys.executable, "-m", "flows.cli_gateway", *args)
 
 
 def weir_command(*args: str) -> tuple[str, ...]:

@@ -57,6 +57,8 @@ class RunState:
     """Longest wait for a worker to end in good order, in seconds."""
     processes: tuple[ProcessState, ...]
     """What it started, in order."""
+    gateway: str | None = None
+    """Where its gateway listens, as a URL; `None` where there is none."""
 
 
 def start_time(pid: int) -> float | None:

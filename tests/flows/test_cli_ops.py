@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from typer.testing import CliRunner
@@ -26,6 +27,7 @@ COMMANDS = [
     "down",
     "status",
     "worker",
+    "gateway",
     "ask",
     "cancel",
     "submit",
@@ -169,8 +171,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Path, state.
     """A detached `weir up` with two workers on a broker of its own."""
     requires("java", "mvn")
     home = tmp_path_factory.mktemp("up")
-    done = _weir("up", "--detach", "--workers", "2", "--port", "0", "--data", str(home), WEIR_PARTITIONS="2")
+    done = _weir(
+        "up", "--detach", "--workers", "2", "--port", "0", "--data", str(home), WEIR_PARTITIONS="2",
+        WEIR_GATEWAY_PORT="0",
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    (home / "said").write_text(done.stderr)
     current = state.read(home / "run")
     assert current is not None
     yield home, current
@@ -189,9 +195,23 @@ class TestUp:
 
         probe(Cluster((current.bootstrap,)))
         names = [process["name"] for process in found["processes"] if process["name"] != "spare"]
-        assert names == ["up", "broker", "worker-0", "worker-1"]
+        assert names == ["up", "broker", "worker-0", "worker-1", "gateway"]
         assert all(process["alive"] for process in found["processes"])
         assert (found["up"], found["kafka"], found["bootstrap"]) == (True, "answers", current.bootstrap)
+
+    def test_gateway_answers_to_the_key_that_up_showed_once(self, up: tuple[Path, state.RunState]):
+        home, current = up
+        assert current.gateway is not None
+        key = next(
+            line.split()[-1] for line in (home / "said").read_text().splitlines() if "shown once" in line
+        )
+        asked = Request(f"{current.gateway}/api/me", headers={"authorization": f"Bearer {key}"})
+        _wait(lambda: _listens(current.gateway or ""), 20)
+
+        with urlopen(asked, timeout=5) as answer:
+            assert json.loads(answer.read())["scopes"] == ["admin"]
+        assert f"gateway at {current.gateway}" in (home / "said").read_text()
+        assert not [path for path in home.rglob("*.log*") if key in path.read_text(errors="replace")]
 
     @pytest.mark.parametrize("how", [[], ["--detach"]])
     def test_second_up_on_the_same_folder_is_refused(self, up: tuple[Path, state.RunState], how: list[str]):
@@ -236,6 +256,14 @@ class TestUp:
         assert not [process.name for process in current.processes if process.alive]
         assert log.index("worker-0: stopped") < log.index("broker: stopped")
         assert state.read(home / "run") is None
+
+
+def _listens(url: str) -> bool:
+    try:
+        urlopen(f"{url}/healthz", timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _answers(bootstrap: str) -> bool:

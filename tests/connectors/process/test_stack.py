@@ -15,6 +15,7 @@ from connectors.kafka.errors import BrokerDown, TopicMismatch
 from connectors.process import stack, state
 from connectors.process.stack import Stack, StackOptions
 from schemas.cluster import Cluster
+from schemas.topics import TOPICS
 from tests.support.kafka import Topics, requires
 
 pytestmark = pytest.mark.broker
@@ -116,7 +117,7 @@ def test_embedded_broker_is_started_first_and_stopped_last(tmp_path: Path):
         time.sleep(0.05)
     running.stop()
 
-    assert len(report.created) == 15
+    assert len(report.created) == len(TOPICS)
     assert current is not None
     assert [process.name for process in current.processes] == ["broker", "worker-0"]
     assert (
