@@ -26,6 +26,8 @@ from schemas.topics import GATEWAY_AUDIT, Topic
 
 PATIENCE_S = 10.0
 """Longest wait for an acknowledgement, for a record to be read back, for progress of the first read."""
+FOLLOW_MS = 200
+"""Longest wait for records at once; how long an end takes at most."""
 WRITERS = 4
 """Threads that wait for acknowledgements."""
 MAX_WAITING = 500
@@ -126,7 +128,7 @@ class KafkaStore:
                 "delivery_timeout_ms": int(PATIENCE_S * 1000),
                 "request_timeout_ms": int(PATIENCE_S * 500),
             }
-            self._producer = KafkaProducer(**settings)
+            self._producer = KafkaProducer(**settings, kafka_client=QuickClient, retry_backoff_ms=20)
         except KafkaError as error:
             raise translate(error, address(self._cluster)) from error
 
@@ -149,7 +151,7 @@ class KafkaStore:
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
         while not self._ended.is_set():
-            records = self._records(500)
+            records = self._records(FOLLOW_MS)
             if records and not loop.is_closed():
                 loop.call_soon_threadsafe(self._take, records)
 

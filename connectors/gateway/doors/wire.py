@@ -14,6 +14,8 @@ HEAD_S = 15.0
 """Longest time for a request's head, from its first byte; and for a new connection's first byte."""
 MAX_HEAD_BYTES = 64 * 1024
 """Largest head, with the bytes of its last read."""
+LINGER_S = 1.0
+"""How long a client that is still sending may go on, unread, after it was refused."""
 _ANSWERS = {
     408: b"HTTP/1.1 408 Request Timeout\r\n",
     431: b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
@@ -29,7 +31,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
-        self._in_head = True
+        self._in_head, self._over = True, False
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  as in uvicorn
@@ -44,6 +46,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: count them while they are a head's."""
+        if self._over:
+            return
         if self._in_head:
             if self._patience is None:
                 self._wait()
@@ -77,6 +81,14 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         cycle: Any = self.cycle  # None before the first request
-        if cycle is None or cycle.response_complete:
-            self.transport.write(_ANSWERS[status] + _REST)
-        self.transport.close()
+        if cycle is not None and not cycle.response_complete:
+            self.transport.close()
+            return
+        self._over = True
+        self.transport.write(_ANSWERS[status] + _REST)
+        if not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        # a socket that is closed with bytes unread takes the answer back: throw them away for a moment
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
