@@ -22,20 +22,23 @@ class Address:
     async def say(self, *pieces: bytes, pause_s: float = 0.0, timeout_s: float = 10.0) -> bytes:
         """Send pieces with pauses between them; all that comes back until the end, or the time is over."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        found = b""
-        try:
+        found = bytearray()
+        reading = asyncio.create_task(_read(reader, found))
+        with contextlib.suppress(ConnectionError):  # the server has closed: what it said was read
             for piece in pieces:
                 writer.write(piece)
                 await writer.drain()
                 await asyncio.sleep(pause_s)
-        except ConnectionError:
-            pass  # the server has closed: what it said can be read
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(timeout_s):
-                while more := await reader.read(65536):
-                    found += more
+        await asyncio.wait([reading], timeout=timeout_s)
+        reading.cancel()
         writer.close()
-        return found
+        return bytes(found)
+
+
+async def _read(reader: asyncio.StreamReader, found: bytearray) -> None:
+    with contextlib.suppress(ConnectionError):
+        while more := await reader.read(65536):
+            found += more
 
 
 @contextlib.asynccontextmanager
