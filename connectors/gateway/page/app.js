@@ -53,7 +53,7 @@ async function signOut() {
 }
 
 function enter(me) {
-  $("who").textContent = `${me.id} · ${me.tenant}`;
+  $("who").textContent = `${me.id.startsWith("user:") ? me.id : `key ${me.id}`} · tenant ${me.tenant}`;
   $("door").hidden = true;
   $("room").hidden = false;
   $("leave").hidden = false;
@@ -272,7 +272,7 @@ function finish(turn, response) {
 function fail(turn, code, message, response) {
   end(turn);
   const text = code === "cancelled" ? "cancelled" : `${code}: ${message}`;
-  turn.box.append(element("p", "bad", text));
+  turn.box.append(element("p", code === "cancelled" ? "ending hint" : "ending bad", text));
   if (response) {
     turn.box.append(facts(turn, response));
   }
@@ -302,7 +302,7 @@ function facts(turn, response) {
   add("model", [response.provider, response.model].filter(Boolean).join(" / "));
   add("tokens", usage && `${usage.input_tokens} in, ${usage.output_tokens} out`);
   add("cost", dollars(response.cost_usd ?? 0));
-  add("time", seconds(response.latency.total_ms));
+  add("latency", seconds(response.latency.total_ms));
   add("first piece", turn.first !== null && seconds(turn.first));
   add("attempts", count > 1 && String(count));
   add("cache", response.cache === "hit" && "hit");

@@ -104,7 +104,7 @@ def test_escape_cancels_and_the_page_goes_on(page: Any, gate: Gate):
     turn = ask(page, "wait for me")
     turn.locator(".answer", has_text="me").wait_for()
     page.keyboard.press("Escape")
-    turn.locator(".bad", has_text="cancelled").wait_for()
+    turn.locator(".ending", has_text="cancelled").wait_for()
     ask(page, "again").locator(".facts").wait_for()
 
     assert page.get_by_role("button", name="Cancel").is_hidden()
