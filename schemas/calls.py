@@ -171,6 +171,8 @@ class Answer:
     """Log-probabilities, in the shape of OpenAI's `logprobs`."""
     limits: tuple[RateLimit, ...] = ()
     """What the reply's headers said of the provider's limits."""
+    embeddings: tuple[tuple[float, ...], ...] | None = None
+    """One vector for each entry of the request's `input`, in order: numbers on the model's own scale."""
 
 
 class ProviderError(Exception):

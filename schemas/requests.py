@@ -1,5 +1,6 @@
 """`llm.requests`: one wish for one answer."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
@@ -16,6 +17,25 @@ Name = Annotated[str, MinLen(1), MaxLen(200)]
 """A short identifier: 1 to 200 characters."""
 Objects = Annotated[list[JsonObject], FirstFault()]
 """A list of JSON objects."""
+
+
+Tokens = Annotated[list[int], MinLen(1), FirstFault()]
+"""The numbers of a text's tokens."""
+Inputs = (
+    Annotated[str, MinLen(1)]
+    | Annotated[list[Annotated[str, MinLen(1)]], MinLen(1), FirstFault()]
+    | Tokens
+    | Annotated[list[Tokens], MinLen(1), FirstFault()]
+)
+"""One text or many, as they are or as tokens of the very model."""
+
+
+def entries(given: str | Sequence[str | int | list[int]]) -> list[str | list[int]]:
+    """What a request's `input` asks vectors of, one by one."""
+    if isinstance(given, str):
+        return [given]
+    tokens = [entry for entry in given if isinstance(entry, int)]
+    return [tokens] if tokens else [entry for entry in given if not isinstance(entry, int)]
 
 
 class Priority(StrEnum):
@@ -77,9 +97,15 @@ class Request(Event):
     context_id: UUID | None = None
     """The conversation this request is a turn of; turns are answered one at a time, in order."""
     prompt: Annotated[str, MinLen(1)] | None = None
-    """The question as plain text; either this or `messages`."""
+    """The question as plain text; this, `messages` or `input`."""
     messages: Annotated[list[Message], MinLen(1), FirstFault()] | None = None
-    """The question as turns, oldest first; either this or `prompt`."""
+    """The question as turns, oldest first; this, `prompt` or `input`."""
+    input: Inputs | None = None
+    """Texts, or their tokens, whose vectors are wanted instead of an answer; this, `prompt` or `messages`."""
+    dimensions: Annotated[int, Gt(0)] | None = None
+    """How many numbers each vector should have, where the model can shorten them."""
+    encoding_format: Literal["float", "base64"] = "float"
+    """How vectors are written on the response: numbers, or their 32-bit little-endian bytes as base64."""
     model: Name = "auto"
     """`auto` (the first healthy route in configured order), a configured model's name, or an alias."""
     fallbacks: Annotated[list[Name], FirstFault()] | None = None
@@ -131,8 +157,12 @@ class Request(Event):
 
     @model_validator(mode="after")
     def _one_question(self) -> "Request":
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("give either `prompt` or `messages`")
+        if [self.prompt, self.messages, self.input].count(None) != 2:
+            raise ValueError("give either `prompt`, `messages` or `input`")
+        if self.input is not None and self.stream:
+            raise ValueError("`stream` can't be true with `input`: vectors come whole")
+        if self.input is not None and self.context is not None:
+            raise ValueError("`context` has no place beside `input`: put it into the texts")
         return self
 
     @property

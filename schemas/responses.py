@@ -143,7 +143,9 @@ class Response(Event):
     tenant: str
     """Who pays for the request."""
     response: str | None = None
-    """The answer's text; absent on a failure."""
+    """The answer's text; absent on a failure and where vectors were wanted."""
+    embeddings: list[list[float]] | list[str] | None = None
+    """One vector for each entry of the request's `input`, in order, written as `encoding_format` says."""
     tool_calls: list[JsonObject] | None = None
     """Tools that the model asked for, in the OpenAI shape."""
     finish_reason: str | None = None

@@ -17,7 +17,7 @@ from connectors.providers.anthropic_stream import AnthropicStream
 from connectors.providers.limits import rate_limits
 from connectors.providers.wire import address, call_headers, read_object, server_message, to_json
 from schemas.base import JsonObject
-from schemas.calls import Answer, Call, HttpRequest, Malformed
+from schemas.calls import Answer, Call, HttpRequest, Malformed, Refused
 
 
 class AnthropicCodec:
@@ -32,6 +32,8 @@ class AnthropicCodec:
         Raises:
             Refused: When Claude lacks a parameter; the reason names it.
         """
+        if call.request.input is not None:
+            raise Refused("anthropic has no embeddings: name another model for `input`")
         return self._request(call, "/messages", body(call))
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:

@@ -10,7 +10,7 @@ import re
 from connectors.providers.passages import Passage, passages
 from connectors.providers.ranking import scores
 from connectors.providers.wire import Gate, PieceSink
-from schemas.calls import Answer, Call, HttpRequest, Piece, Unavailable
+from schemas.calls import Answer, Call, HttpRequest, Piece, Refused, Unavailable
 from schemas.requests import Message
 from schemas.responses import Usage
 
@@ -37,7 +37,13 @@ class Extractive:
     """Answers by quoting. No state: one instance serves all."""
 
     def encode(self, call: Call) -> HttpRequest | None:
-        """Nothing goes over a wire."""
+        """Nothing goes over a wire.
+
+        Raises:
+            Refused: When vectors are wanted.
+        """
+        if call.request.input is not None:
+            raise Refused("the embedded model has no embeddings: name another model for `input`")
         return None
 
     async def complete(

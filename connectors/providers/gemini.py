@@ -13,6 +13,7 @@ import orjson
 
 from connectors.providers.gemini_answer import Reading
 from connectors.providers.gemini_body import body
+from connectors.providers.gemini_embed import EMBED, embed_body, embedded_answer
 from connectors.providers.gemini_errors import error_in, error_of, error_of_reply
 from connectors.providers.wire import Lines, address, call_headers, read_object, to_json
 from schemas.base import JsonObject
@@ -44,6 +45,9 @@ class GeminiCodec:
         Raises:
             Refused: When Gemini lacks a parameter; the reason names it.
         """
+        if call.request.input is not None:
+            wish = to_json(embed_body(call, _model(call)))
+            return HttpRequest("POST", self._url(call, EMBED), _headers(call), wish)
         method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         return HttpRequest("POST", self._url(call, method), _headers(call), to_json(body(call)))
 
@@ -66,7 +70,10 @@ class GeminiCodec:
             raise error_of_reply(status, headers, body)
         reading = Reading()
         try:
-            for event in _events(body, status):
+            events = _events(body, status)
+            if "embeddings" in events[0]:
+                return embedded_answer(events[0], status)
+            for event in events:
                 reading.add(event)
             return reading.answer()
         except UNREADABLE as error:

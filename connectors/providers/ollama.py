@@ -15,6 +15,7 @@ import orjson
 
 from connectors.providers.errors import failure, one_line
 from connectors.providers.ollama_body import FORMAT, body
+from connectors.providers.ollama_embed import EMBED, embed_body, embedded_answer
 from connectors.providers.wire import (
     Lines,
     address,
@@ -60,6 +61,8 @@ class OllamaCodec:
         """
         headers = call_headers(call)
         headers.setdefault("accept", "application/json")
+        if call.request.input is not None:
+            return HttpRequest("POST", address(call, self._base, EMBED), headers, to_json(embed_body(call)))
         return HttpRequest("POST", address(call, self._base, CHAT), headers, to_json(body(call)))
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -71,8 +74,11 @@ class OllamaCodec:
         """
         if not 200 <= status < 300:
             raise server_failure(status, headers, server_message(body)[0])
+        reply = read_object(body, status)
+        if "embeddings" in reply:
+            return embedded_answer(reply)
         stream = OllamaStream()
-        stream.add(read_object(body, status))
+        stream.add(reply)
         if not stream.done:
             raise Malformed("the answer is not marked as `done`", status=status, body=body)
         return stream.finish()

@@ -9,6 +9,12 @@ from collections.abc import Mapping
 
 from connectors.providers.limits import rate_limits
 from connectors.providers.openai_body import body
+from connectors.providers.openai_embed import (
+    decode_embeddings,
+    embedded_answer,
+    embedding_wish,
+    encode_embeddings,
+)
 from connectors.providers.openai_quirks import OPENAI, Quirks, at
 from connectors.providers.openai_reply import (
     UNREADABLE,
@@ -41,6 +47,8 @@ class OpenAICodec:
             Refused: When the server lacks a parameter; the reason names it.
             Missing: When the route has no address.
         """
+        if call.request.input is not None:
+            return encode_embeddings(call.route, call.request_id, embedding_wish(call), self._quirks)
         url = address(call, self._quirks.base, "/chat/completions")
         headers = {"accept": "application/json", **call_headers(call)}
         made = body(call, at(self._quirks, call.route.api_base))
@@ -56,6 +64,8 @@ class OpenAICodec:
             raise failed(status, headers, body)
         reply = read_object(body, status)
         raise_error(reply)
+        if "choices" not in reply and "data" in reply:
+            return embedded_answer(decode_embeddings(status, headers, body), status)
         choices = reply.get("choices")
         if not isinstance(choices, list) or not choices:
             raise Malformed("the answer has no `choices`", status=status, body=body)

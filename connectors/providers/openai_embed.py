@@ -14,7 +14,7 @@ from connectors.providers.openai_quirks import OPENAI, Quirks
 from connectors.providers.openai_reply import UNREADABLE, failed, malformed, raise_error, usage
 from connectors.providers.wire import read_object, route_address, route_headers, to_json
 from schemas.base import JsonObject
-from schemas.calls import HttpRequest, Malformed, RateLimit, Refused, Route
+from schemas.calls import Answer, Call, HttpRequest, Malformed, RateLimit, Refused, Route
 from schemas.responses import Usage
 
 
@@ -32,6 +32,28 @@ class Embedded:
     """The provider's own usage object."""
     limits: tuple[RateLimit, ...] = ()
     """What the reply's headers said of the provider's limits."""
+
+
+def embedding_wish(call: Call) -> JsonObject:
+    """What a call asks vectors of, in OpenAI's shape; always as numbers, which every server knows."""
+    request = call.request
+    wish: JsonObject = {"input": request.input, **(request.model_extra or {})}
+    dimensions = request.dimensions or call.route.params.get("dimensions")
+    return wish if dimensions is None else {**wish, "dimensions": dimensions}
+
+
+def embedded_answer(found: Embedded, status: int) -> Answer:
+    """Vectors as the answer of a call."""
+    return Answer(
+        "",
+        "stop",
+        found.usage,
+        found.usage_raw,
+        found.model,
+        status=status,
+        limits=found.limits,
+        embeddings=found.vectors,
+    )
 
 
 def encode_embeddings(

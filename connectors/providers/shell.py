@@ -23,6 +23,7 @@ from connectors.providers.pool import Way
 from connectors.providers.transport import Connections, Reply, Transport
 from connectors.providers.wire import Codec, Gate, PieceSink, StreamDecoder
 from schemas.calls import Answer, Call, HttpRequest, Malformed, Missing, Piece, ProviderError, Unavailable
+from schemas.requests import entries
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Largest answer that is read."""
@@ -62,7 +63,7 @@ class Shell:
         """
         limit = self._deadlines.start(call.route.timeouts.total_s)
         try:
-            return await self._keyed(call, request or self.encode(call), sink, gate)
+            return _fitting(call, await self._keyed(call, request or self.encode(call), sink, gate))
         except ProviderError as error:
             for key in self._keys.secrets(call.route):
                 conceal(error, key, ())
@@ -210,6 +211,14 @@ def _checked(answer: Answer, body: bytes) -> Answer:
     return answer
 
 
+def _fitting(call: Call, answer: Answer) -> Answer:
+    """The answer, where it has a vector for each text that one was wanted of."""
+    given = call.request.input
+    if given is not None and len(answer.embeddings or ()) != len(entries(given)):
+        raise Malformed("the answer doesn't have a vector for each entry of `input`", status=answer.status)
+    return answer
+
+
 def _as_piece(answer: Answer) -> Piece:
     deltas = tuple({"index": place, **call} for place, call in enumerate(answer.tool_calls))
     probable = (answer.logprobs or {}).get("content") or ()
@@ -219,6 +228,8 @@ def _as_piece(answer: Answer) -> Piece:
 def _texts(call: Call) -> list[str]:
     """What was sent of the prompt, turn by turn."""
     texts: list[str] = []
+    if call.request.input is not None:
+        texts += [entry for entry in entries(call.request.input) if isinstance(entry, str)]
     for message in call.messages:
         if isinstance(message.content, str):
             texts.append(message.content)

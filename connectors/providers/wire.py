@@ -3,7 +3,7 @@
 A codec knows one wire format and does no I/O; the shell in `shell.py` moves the bytes of all of them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol
 from urllib.parse import quote
 
@@ -11,6 +11,7 @@ import orjson
 
 from schemas.base import JsonObject
 from schemas.calls import Answer, Call, HttpRequest, Malformed, Missing, Piece, Refused, Route
+from schemas.requests import entries
 
 PieceSink = Callable[[Piece], Awaitable[None]]
 """Where a stream's pieces go; awaiting it is the back-pressure."""
@@ -183,6 +184,23 @@ def as_object(name: str, value: object) -> JsonObject:
     if not isinstance(value, dict):
         raise Refused(f"`{name}` must be an object")
     return value
+
+
+def texts_to_embed(call: Call, own: Collection[str]) -> list[str]:
+    """The texts whose vectors a call wants; `own` are the further parameters that its provider knows.
+
+    Raises:
+        Refused: When they came as tokens, or a parameter is none of the provider's.
+    """
+    found = entries(call.request.input or ())
+    texts = [entry for entry in found if isinstance(entry, str)]
+    provider = call.route.provider
+    if len(texts) != len(found):
+        raise Refused(f"{provider} takes `input` as texts, not as tokens")
+    for name in call.request.model_extra or {}:
+        if name not in own and name != "user" and not call.route.drop_params:
+            raise Refused(f"{provider} does not know the parameter `{name}`; leave it out or set drop_params")
+    return texts
 
 
 def read_object(text: bytes, status: int = 200) -> JsonObject:

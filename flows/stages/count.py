@@ -15,7 +15,7 @@ import orjson
 from flows.stages.jobs import Job
 from flows.stages.pictures import Family, is_picture, picture_tokens
 from schemas.base import JsonObject
-from schemas.requests import Message
+from schemas.requests import Message, entries
 from schemas.responses import CountKind
 
 TURN_TOKENS = 3
@@ -108,15 +108,24 @@ def count_batch(jobs: Sequence[Job], counter: Counter) -> list[Job]:
     texts = [texts_of(job) for job in jobs]
     counts = iter(counter.count_many([text for group in texts for text in group]))
     for job, group in zip(jobs, texts, strict=True):
-        flat_tokens = sum(parts_tokens(message, Family.OPENAI) for message in job.messages)
-        flat_tokens += envelope_tokens(len(job.messages), len(job.request.tools or ()), Family.OPENAI)
+        flat_tokens = flat_tokens_of(job)
         job.input_tokens = sum(next(counts) for _ in group) + flat_tokens
         job.estimate_kind = _KINDS.get(counter.kind, "estimate")
     return list(jobs)
 
 
+def flat_tokens_of(job: Job) -> int:
+    """What isn't text: envelope and parts, as with OpenAI; of what is to be embedded what came as tokens."""
+    if job.request.input is not None:
+        return sum(len(entry) for entry in entries(job.request.input) if isinstance(entry, list))
+    flat_tokens = sum(parts_tokens(message, Family.OPENAI) for message in job.messages)
+    return flat_tokens + envelope_tokens(len(job.messages), len(job.request.tools or ()), Family.OPENAI)
+
+
 def texts_of(job: Job) -> list[str]:
     """Every text of a job that a model reads."""
+    if job.request.input is not None:
+        return [entry for entry in entries(job.request.input) if isinstance(entry, str)]
     return texts_of_request(job.messages, job.request.tools or (), job.request.response_format)
 
 

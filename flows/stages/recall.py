@@ -19,7 +19,9 @@ def recall(job: Job) -> Job:
 
 
 def messages_of(request: Request) -> tuple[Message, ...]:
-    """The turns of a request, oldest first; same request, same turns."""
+    """The turns of a request, oldest first; same request, same turns. What is to be embedded has none."""
+    if request.input is not None:
+        return ()
     own = tuple(request.messages or (Message(role="user", content=request.prompt),))
     if not request.context:
         return own

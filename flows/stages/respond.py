@@ -1,10 +1,12 @@
 """From the end of a request's way to its one response event."""
 
+import struct
 from base64 import b64encode
 
 from flows.stages.jobs import Ended, Failed, Job
 from flows.stages.sender import sender
 from schemas.arrivals import Identity, Outcome
+from schemas.calls import Answer
 from schemas.codes import NOT_REMEMBERED, Code
 from schemas.dead_letters import DeadLetter
 from schemas.records import Outgoing, Record
@@ -85,7 +87,8 @@ def _response(ended: Ended, job: Job, now_ms: int) -> Response:
         request_id=job.request_id,
         context_id=request.context_id,
         tenant=request.tenant,
-        response=None if answer is None else answer.text,
+        response=None if answer is None or answer.embeddings is not None else answer.text,
+        embeddings=None if answer is None else _vectors(answer, request.encoding_format),
         tool_calls=list(answer.tool_calls) if answer is not None and answer.tool_calls else None,
         finish_reason=None if answer is None else answer.finish_reason,
         finish_reason_raw=None if answer is None else answer.finish_reason_raw,
@@ -112,6 +115,15 @@ def _response(ended: Ended, job: Job, now_ms: int) -> Response:
         correlation_id=request.correlation_id,
         traceparent=request.traceparent,
     )
+
+
+def _vectors(answer: Answer, form: str) -> list[list[float]] | list[str] | None:
+    """The answer's vectors, as the request wants them written."""
+    if answer.embeddings is None:
+        return None
+    if form == "float":
+        return [list(vector) for vector in answer.embeddings]
+    return [b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode() for vector in answer.embeddings]
 
 
 def _choice(ended: Ended, job: Job, name: str) -> RouteChoice:

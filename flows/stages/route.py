@@ -2,7 +2,8 @@
 
 Rules that hold here:
 - First the routes of the model that was asked for, in configured order, then those of its fallbacks: the
-  request's list where it has one (an empty one means none), else the configured one.
+  request's list where it has one (an empty one means none), else the configured one. For vectors only the
+  request's own words count, and `auto` is none: those of two models can't be compared.
 - Routes that are unhealthy come after all that are healthy.
 - A route whose window doesn't fit is left out; a window takes input and wanted output together. The last
   resort of `auto` doesn't save a request that is too long for every model.
@@ -31,17 +32,20 @@ class Healthy(Protocol):
 def route(job: Job, catalogue: Catalogue, health: Healthy, now_ms: int) -> CallPlan | Failed:
     """The plan for a counted job, never empty; or why there is none.
 
-    Failures: `model_unavailable` for an unknown model, `invalid_request` for an unknown fallback,
-    `token_limit_exceeded` when no window fits.
+    Failures: `model_unavailable` for an unknown model, `invalid_request` for an unknown fallback or vectors
+    of any model, `token_limit_exceeded` when no window fits.
     """
     request = job.request
+    if request.input is not None and request.model == AUTO:
+        message = "`model` must be named with `input`: vectors of two models can't be compared"
+        return Failed(Code.INVALID_REQUEST, message, STAGE, field="model", dead_letter=True)
     named = catalogue.find(request.model)
     if not named:
         message = f"no model is named {request.model!r}; known: {catalogue.known_names()}"
         return Failed(Code.MODEL_UNAVAILABLE, message, STAGE, field="model")
     fallbacks = request.fallbacks
     if fallbacks is None:
-        fallbacks = catalogue.configured_fallbacks(request.model)
+        fallbacks = () if request.input is not None else catalogue.configured_fallbacks(request.model)
     unknown = [name for name in fallbacks if not catalogue.find(name)]
     if unknown:
         message = f"`fallbacks`: no model is named {unknown[0]!r}; known: {catalogue.known_names()}"
@@ -57,7 +61,12 @@ def route(job: Job, catalogue: Catalogue, health: Healthy, now_ms: int) -> CallP
 
 
 def wanted_tokens(request: Request, found: Route) -> int | None:
-    """Most tokens of the answer there: as asked, else as the route is set, capped by the model's limit."""
+    """Most tokens of the answer there: as asked, else as the route is set, capped by the model's limit.
+
+    Vectors take none of the window.
+    """
+    if request.input is not None:
+        return None
     set_there = found.params.get("max_completion_tokens") or found.params.get("max_tokens")
     wanted = request.output_limit_tokens or (set_there if isinstance(set_there, int) else None)
     if wanted is None or found.max_output_tokens is None:

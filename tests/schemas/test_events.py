@@ -13,7 +13,7 @@ from schemas.codes import NOT_REMEMBERED, Code
 from schemas.control import Cancel
 from schemas.dead_letters import DeadLetter
 from schemas.metrics import Series, Sketch, Snapshot
-from schemas.requests import ADDRESS_FIELDS, HEADER_FIELDS, CacheMode, Message, Priority, Request
+from schemas.requests import ADDRESS_FIELDS, HEADER_FIELDS, CacheMode, Message, Priority, Request, entries
 from schemas.responses import Attempt, ErrorInfo, Latency, Response, Usage
 from schemas.usage import Finished
 
@@ -132,7 +132,7 @@ def test_an_openai_chat_body_is_a_request_as_it_stands():
 
 @pytest.mark.parametrize("body", [{}, {"prompt": "a", "messages": [{"role": "user", "content": "b"}]}])
 def test_a_request_has_one_question(body: dict[str, object]):
-    with pytest.raises(ValidationError, match="give either `prompt` or `messages`"):
+    with pytest.raises(ValidationError, match="give either `prompt`, `messages` or `input`"):
         Request.model_validate(body)
 
 
@@ -197,3 +197,38 @@ def test_a_context_id_is_a_uuid():
     request = Request.model_validate({"prompt": "a", "context_id": "0b8f5d0e-2a49-4c65-9f0e-6f6c1b1f3a11"})
 
     assert request.context_id == UUID("0b8f5d0e-2a49-4c65-9f0e-6f6c1b1f3a11")
+
+
+@pytest.mark.parametrize("given", ["a", ["a", "b"], [1, 2], [[1], [2, 3]]])
+def test_what_is_to_be_embedded_comes_as_texts_or_tokens(given: object):
+    request = Request.model_validate({"input": given})
+
+    assert orjson.loads(request.to_bytes())["input"] == given
+
+
+@pytest.mark.parametrize(
+    ("given", "one_by_one"),
+    [("a", ["a"]), (["a", "b"], ["a", "b"]), ([1, 2], [[1, 2]]), ([[1], [2, 3]], [[1], [2, 3]])],
+)
+def test_entries_are_what_vectors_are_asked_of(given: object, one_by_one: object):
+    request = Request.model_validate({"input": given})
+
+    assert request.input is not None
+    assert entries(request.input) == one_by_one
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": ""},
+        {"input": []},
+        {"input": [[]]},
+        {"input": ["a", 1]},
+        {"input": "a", "prompt": "b"},
+        {"input": "a", "stream": True},
+        {"input": "a", "context": "b"},
+    ],
+)
+def test_what_cant_be_embedded_is_refused(body: dict[str, object]):
+    with pytest.raises(ValidationError):
+        Request.model_validate(body)

@@ -44,7 +44,7 @@ def breach(model: type[BaseModel], body: object) -> tuple[str, str]:
     ("body", "field", "line"),
     [
         ([], "value", "`value` must be a JSON object, not a list"),
-        ({}, "prompt", "`prompt` is not valid: give either `prompt` or `messages`"),
+        ({}, "prompt", "`prompt` is not valid: give either `prompt`, `messages` or `input`"),
         ({"prompt": ""}, "prompt", "`prompt` must have 1 or more characters"),
         ({"prompt": "\ud800"}, "prompt", "`prompt` must be valid Unicode text"),
         ({"prompt": None, "messages": []}, "messages", "`messages` must have 1 or more entries"),

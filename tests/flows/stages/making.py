@@ -20,7 +20,7 @@ def record_of(body: object, **headers: bytes) -> Record:
 
 def job(**fields: object) -> Job:
     """A job of a request with the given fields."""
-    if "messages" not in fields:
+    if "messages" not in fields and "input" not in fields:
         fields.setdefault("prompt", "hi")
     request = Request.model_validate(fields)
     return Job(record(), request, request_id="r", request_hash=1, body_hash=2)

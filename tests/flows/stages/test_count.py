@@ -120,3 +120,13 @@ def test_nothing_is_told_about_tools_where_there_are_none():
     assert (
         count_request([], [], Letters(), Family.ANTHROPIC).tokens == ENVELOPES[Family.ANTHROPIC].answer_tokens
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "tokens"),
+    [("12345", 5), (["123", "45"], 5), ([1, 2, 3], 3), ([[1, 2], [3]], 3)],
+)
+def test_of_what_is_to_be_embedded_texts_are_counted_and_tokens_are_as_many_as_they_are(
+    given: object, tokens: int
+):
+    assert counted(input=given).input_tokens == tokens

@@ -45,3 +45,7 @@ def test_recall_fills_in_the_job():
     asked = job(prompt="hi")
 
     assert recall(asked).messages == (Message(role="user", content="hi"),)
+
+
+def test_what_is_to_be_embedded_is_no_turn():
+    assert turns(input=["a", "b"]) == []

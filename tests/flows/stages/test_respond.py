@@ -256,3 +256,13 @@ def test_an_unknown_outcome_is_flagged():
 
     assert response_of(ended(asked, answer=ANSWER)).unknown_outcome
     assert response_of(Ended(asked.record)).unknown_outcome
+
+
+def test_vectors_stand_in_place_of_a_text_written_as_asked():
+    answer = Answer("", "stop", USAGE, embeddings=((1.0, -0.5), (0.25, 2.0)))
+    plain = response_of(ended(job(input=["a", "b"]), answer=answer))
+    packed = response_of(ended(job(input=["a", "b"], encoding_format="base64"), answer=answer))
+
+    assert (plain.response, plain.embeddings) == (None, [[1.0, -0.5], [0.25, 2.0]])
+    assert packed.embeddings == ["AACAPwAAAL8=", "AACAPgAAAEA="]
+    assert Response.model_validate_json(packed.to_bytes()) == packed

@@ -152,3 +152,16 @@ def test_unknown_fallback_is_the_requests_fault():
 
     assert (failure.code, failure.field) == (Code.INVALID_REQUEST, "fallbacks")
     assert "'nobody'" in failure.message
+
+
+def test_vectors_come_from_the_named_model_and_from_others_only_where_the_request_says_so():
+    assert names(chosen(input="a", model="big")) == ["openai:big"]
+    assert names(chosen(input="a", model="big", fallbacks=["wide"])) == ["openai:big", "vllm:wide"]
+    assert failed(chosen(input="a", model="auto")).field == "model"
+
+
+def test_vectors_take_nothing_of_the_window():
+    plan = chosen(input="a", model="small", tokens=100, max_tokens=50)
+
+    assert isinstance(plan, CallPlan)
+    assert plan.routes[0].max_tokens is None
