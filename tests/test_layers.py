@@ -45,7 +45,9 @@ def allowed(module: str) -> tuple[str, ...]:
 
 def pure(module: str) -> bool:
     """Whether clock, chance, network, environment and threads are out of bounds for a module."""
-    return within(module, "schemas", "flows.stages", "connectors.kafka.rules")
+    return within(
+        module, "schemas", "flows.stages", "connectors.kafka.rules", "connectors.gateway.exchange.rules"
+    )
 
 
 def imports(module: str, source: str, is_package: bool = False) -> Iterator[str]:

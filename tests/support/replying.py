@@ -1,8 +1,8 @@
 """A stand-in for the flow that answers at reply addresses, with faults to order: to test gateways alone.
 
-A request's `metadata` says how it is answered: `chunks` (3) pieces, one each `every_ms` (0), each of `chars` (8)
-characters; `fault` is one of `gap`, `repeat`, `restart`, `no_copy`, `silent`, `fail`, `refuse`. A request id that
-was answered before gets no second answer, as with real workers.
+A request's `metadata` says how it is answered: `chunks` (3) pieces, one each `every_ms` (0), each of `chars`
+(8) characters; `fault` is one of `gap`, `repeat`, `restart`, `no_copy`, `silent`, `fail`, `refuse`. A request
+id that was answered before gets no second answer, as with real workers.
 """
 
 import heapq
@@ -21,7 +21,7 @@ from schemas.cluster import Cluster
 from schemas.codes import Code
 from schemas.requests import Request
 from schemas.responses import ErrorInfo, LastChunk, Latency, Response
-from schemas.topics import CHUNKS, CONTROL, REQUESTS, RESPONSES, source_text
+from schemas.topics import CHUNKS, CONTROL, MAX_RECORD_BYTES, REQUESTS, RESPONSES, source_text
 
 
 def piece(seq: int, chars: int) -> str:
@@ -58,7 +58,9 @@ class Replying:
         consumer: Any = KafkaConsumer(
             **settings, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=20
         )
-        self._producer: Any = KafkaProducer(**settings, linger_ms=5, batch_size=256 * 1024)
+        self._producer: Any = KafkaProducer(
+            **settings, linger_ms=5, batch_size=256 * 1024, max_request_size=MAX_RECORD_BYTES
+        )
         name = self._cluster.topic
         places = [TopicPartition(name(REQUESTS.name), at) for at in range(self._cluster.partitions)]
         places.append(TopicPartition(name(CONTROL.name), 0))

@@ -21,7 +21,7 @@ from kafka.structs import TopicPartition
 
 from connectors.gateway.exchange.rules.window import Raw
 from connectors.kafka.clients import address, client_settings, probe
-from connectors.kafka.errors import translate
+from connectors.kafka.errors import TopicMismatch, translate
 from connectors.kafka.membership import QuickClient
 from schemas.cluster import Cluster
 from schemas.topics import GATEWAY_IDEMPOTENCY, GATEWAY_REPLIES
@@ -102,18 +102,27 @@ class Inbox(Generic[W]):
         }
         self._consumer = KafkaConsumer(**settings)
         try:
-            known = sorted(self._consumer.partitions_for_topic(self._replies) or ())
-            places = [TopicPartition(self._replies, number) for number in known if mine(number)]
-            self._consumer.assign([*places, self._claims])
-            ends = self._consumer.end_offsets([*places, self._claims], timeout_ms=RPC_MS)
-            for place in places:
-                self.position[place.partition] = ends[place]
-                self._consumer.seek(place, ends[place])
-            self.claims_end = ends[self._claims]
-            self._consumer.seek_to_beginning(self._claims)
+            return self._find_ends(mine)
         except foreign.KafkaError as error:
             raise translate(error, address(self._cluster)) from error
-        return len(known)
+
+    def _find_ends(self, mine: Callable[[int], bool]) -> int:
+        known = {
+            topic: self._consumer.partitions_for_topic(topic) for topic in (self._replies, self._claims.topic)
+        }
+        for topic, partitions in known.items():
+            if not partitions:
+                raise TopicMismatch(f"there is no topic {topic}", hint="`weir up` creates the topics")
+        numbers = sorted(known[self._replies])
+        places = [TopicPartition(self._replies, number) for number in numbers if mine(number)]
+        self._consumer.assign([*places, self._claims])
+        ends = self._consumer.end_offsets([*places, self._claims], timeout_ms=RPC_MS)
+        for place in places:
+            self.position[place.partition] = ends[place]
+            self._consumer.seek(place, ends[place])
+        self.claims_end = ends[self._claims]
+        self._consumer.seek_to_beginning(self._claims)
+        return len(numbers)
 
     def start(self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Batch[W]], None]) -> None:
         """Read, on a thread of its own, and call `deliver` on the loop."""
@@ -137,6 +146,8 @@ class Inbox(Generic[W]):
         self._ended.set()
         if self._thread is not None:
             self._thread.join(5)
+        elif self._consumer is not None:
+            self._consumer.close(autocommit=False)
 
     def _read(self, hop: Callable[[Batch[W]], None]) -> None:
         while not self._ended.is_set():

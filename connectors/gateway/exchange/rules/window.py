@@ -70,13 +70,12 @@ class Window:
 
     def take(self) -> Raw | None:
         """The next record held, for a reader that is live."""
-        while self.live and self.held:
-            raw = self.held.popleft()
-            self.held_bytes -= len(raw.value)
-            if raw.offset >= self.next:
-                self.next = raw.offset + 1
-                return raw
-        return None
+        if not self.live or not self.held:
+            return None
+        raw = self.held.popleft()
+        self.held_bytes -= len(raw.value)
+        self.next = raw.offset + 1
+        return raw
 
     def rearm(self, position: int) -> None:
         """Hold again, from `position` on: the shared consumer has not looked at that offset yet."""
