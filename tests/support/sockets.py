@@ -59,6 +59,7 @@ class Log:
     tenant: str
     items: list[Chunk | Response | Lost] = field(default_factory=list)
     cancelled: bool = False
+    can_be_cancelled: bool = True
     closed: list[tuple[bool, float]] = field(default_factory=list)
 
 
@@ -129,6 +130,8 @@ class FakeExchange:
         log.items.append(response(request_id, "".join(words), code))
 
     async def cancel(self, request_id: str, tenant: str) -> None:
+        if request_id in self.logs and not self.logs[request_id].can_be_cancelled:
+            raise Problem(503, "overloaded", "Kafka is away")
         if request_id in self.logs and self.logs[request_id].tenant == tenant:
             self.logs[request_id].cancelled = True
 
@@ -141,6 +144,9 @@ class FakeExchange:
         if log is None or log.tenant != caller.tenant or not at.isdigit():
             raise Problem(404, "not_found", "there is no such stream")
         return FakeAnswers(request_id, log, int(at))
+
+    async def find(self, request_id: str, caller: Caller) -> Answers:
+        return await self.resume(f"{request_id}:0", caller)
 
 
 class FakeDoors:

@@ -3,6 +3,8 @@
 Each event has an `id`: the signed place after it. A client that was cut sends the last one it has as
 `Last-Event-ID` (a browser's EventSource does that by itself) and gets the rest, from any gateway. The first
 place is the `token` that came with the acceptance of the request; where no header can be set, as `?after=`.
+Without a place the answer to a request with an idempotency key is given from its start, and goes on when
+nobody reads.
 Events are `chunk`, `response` (the last one) and `error` (nothing more comes). After the last one the answer
 to a reconnect is 204, which tells an EventSource to stop.
 """
@@ -15,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response as HttpResponse
 from starlette.types import Receive, Scope, Send
 
-from connectors.gateway.ports import Answers, Lost, Problem
+from connectors.gateway.ports import Answers, Lost
 from schemas.chunks import Chunk
 from schemas.responses import Response
 
@@ -44,30 +46,24 @@ def event(item: Chunk | Response | Lost, token: str) -> bytes:
     return b"id: %s\nevent: %s\ndata: %s\n\n" % (token.encode(), name.encode(), data)
 
 
-def place_of(request: Request) -> str:
-    """Where to go on.
-
-    Raises:
-        Problem: 400 `invalid_request` when nothing says it.
-    """
-    token = request.headers.get("last-event-id") or request.query_params.get("after")
-    if not token:
-        message = "say where to begin: the token that came with the acceptance, as Last-Event-ID or ?after="
-        raise Problem(400, "invalid_request", message, param="Last-Event-ID")
-    return token
+def place_of(request: Request) -> str | None:
+    """Where to go on; `None` from the start."""
+    return request.headers.get("last-event-id") or request.query_params.get("after") or None
 
 
 class EventStream(HttpResponse):
     """Sends an answer's events until it ends or nobody reads any more."""
 
-    def __init__(self, answers: Answers, beat_s: float = BEAT_S) -> None:
+    def __init__(self, answers: Answers, *, cancel: bool = True, beat_s: float = BEAT_S) -> None:
+        """With `cancel` the request is given up, after a grace, when nobody reads any more."""
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._answers = answers
+        self._cancel = cancel
         self._beat_s = beat_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; the answer is closed at the end, with a grace in which it can be resumed."""
+        """Send it; the answers are closed at the end."""
         work = asyncio.ensure_future(self._send(send))
         gone = asyncio.ensure_future(_gone(receive))
         try:
@@ -76,7 +72,7 @@ class EventStream(HttpResponse):
             work.cancel()
             gone.cancel()
             (result, _) = await asyncio.gather(work, gone, return_exceptions=True)
-            await self._answers.close(cancel=True, grace_s=GRACE_S)
+            await self._answers.close(cancel=self._cancel, grace_s=GRACE_S)
         if isinstance(result, Exception) and not isinstance(result, TimeoutError | OSError):
             raise result
 

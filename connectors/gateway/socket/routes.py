@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from connectors.gateway.parts import Parts
-from connectors.gateway.ports import INVOKE, METRICS_READ, Caller, Problem
+from connectors.gateway.ports import INVOKE, METRICS_READ, Answers, Caller, Problem
 from connectors.gateway.socket.entry import check_origin, refusal
 from connectors.gateway.socket.events import END, EventStream, place_of
 from connectors.gateway.socket.static import Site
@@ -96,10 +96,16 @@ class Events:
             token = place_of(request)
             if token == END:
                 return HttpResponse(status_code=204)
-            answers = await self._parts.streams.resume(token, caller)
-            if answers.request_id != request.path_params["id"]:
-                await answers.close(cancel=False)
-                raise Problem(404, "not_found", "the token belongs to another stream")
+            answers = await self._from(request.path_params["id"], token, caller)
         except Problem as problem:
             return refusal(problem)
-        return EventStream(answers)
+        return EventStream(answers, cancel=token is not None)
+
+    async def _from(self, request_id: str, token: str | None, caller: Caller) -> Answers:
+        if token is None:
+            return await self._parts.streams.find(request_id, caller)
+        answers = await self._parts.streams.resume(token, caller)
+        if answers.request_id != request_id:
+            await answers.close(cancel=False)
+            raise Problem(404, "not_found", "the token belongs to another stream")
+        return answers

@@ -182,7 +182,7 @@ class Session:
                     self._send(wire.error("not_found", "there is no subscription of that id", message.id))
                 else:
                     self._send(wire.note("unsubscribed", message.id))
-            case wire.Ping():
+            case _:
                 self._send(wire.note("pong", message.id))
         return None
 

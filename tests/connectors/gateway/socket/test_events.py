@@ -80,6 +80,14 @@ def test_the_last_id_that_was_seen_goes_on_right_behind_it(port: int, fakes: Fak
     assert [one["id"] for one in found] == ["r2:3", "end"]
 
 
+def test_without_a_place_it_begins_at_the_start_and_goes_on_when_nobody_reads(port: int, fakes: Fakes):
+    kept = log(fakes, "r5", *hello("r5"))
+    with asking(port, "r5/events") as answer:
+        assert [one["id"] for one in events(answer)] == ["r5:1", "r5:2", "r5:3", "end"]
+
+    assert kept.closed == [(False, 30.0)]
+
+
 def test_a_browser_that_comes_back_after_the_end_is_told_to_stop(port: int):
     with asking(port, "r2/events", last_event_id="end") as answer:
         assert answer.status == 204
@@ -108,7 +116,7 @@ def test_a_client_that_goes_away_leaves_a_grace(port: int, fakes: Fakes):
 @pytest.mark.parametrize(
     ("path", "key", "status", "code"),
     [
-        ("r1/events", "ann", 400, "invalid_request"),
+        ("r1/events", "bob", 404, "not_found"),
         ("r1/events?after=r1:0", "nobody", 401, "invalid_api_key"),
         ("r1/events?after=r1:0", "eve", 403, "forbidden"),
         ("r1/events?after=r1:0", "bob", 404, "not_found"),

@@ -147,9 +147,12 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path: Path):
 
 def test_a_site_without_measure_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "a.bin").write_bytes(b"x" * 2000)
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "a.js").write_bytes(b"z")
     (tmp_path / "LICENSE").write_bytes(b"y" * 600)
     assets = load(tmp_path)
-    assert {asset.media_type for asset in assets.values()} == {"application/octet-stream"}
+    kinds = {asset.media_type for asset in assets.values()}
+    assert kinds == {"application/octet-stream", "text/javascript"}
     assert all(set(asset.bodies) == {"identity"} for asset in assets.values())
 
     monkeypatch.setattr(static, "MAX_SITE_BYTES", 2000)

@@ -127,6 +127,17 @@ def test_a_cancel_sent_right_behind_the_request_holds(port: int):
         assert client.until("response")[-1]["response"]["error"]["code"] == "cancelled"
 
 
+def test_a_cancel_that_could_not_be_sent_is_told_and_the_answer_goes_on(port: int, fakes: Fakes):
+    with opened(port) as client:
+        client.ask("a", " ".join("abcdefgh" * 4))
+        fakes.exchange.logs[client.take()["request_id"]].can_be_cancelled = False
+        client.send(type="cancel", id="a")
+        messages = client.until("response")
+
+    assert [message["code"] for message in messages if message["type"] == "error"] == ["overloaded"]
+    assert messages[-1]["response"].get("error") is None
+
+
 def test_a_cut_socket_leaves_a_grace_and_its_answer_can_be_followed(port: int, fakes: Fakes):
     with opened(port) as client:
         client.ask("a", "wait a b")
