@@ -104,8 +104,8 @@ class Request(Event):
     """Texts, or their tokens, whose vectors are wanted instead of an answer; this, `prompt` or `messages`."""
     dimensions: Annotated[int, Gt(0)] | None = None
     """How many numbers each vector should have, where the model can shorten them."""
-    encoding_format: Literal["float", "base64"] = "float"
-    """How vectors are written on the response: numbers, or their 32-bit little-endian bytes as base64."""
+    encoding_format: Literal["float", "base64"] | None = None
+    """How vectors are written on the response: as 32-bit little-endian bytes in base64, else as numbers."""
     model: Name = "auto"
     """`auto` (the first healthy route in configured order), a configured model's name, or an alias."""
     fallbacks: Annotated[list[Name], FirstFault()] | None = None

@@ -117,11 +117,11 @@ def _response(ended: Ended, job: Job, now_ms: int) -> Response:
     )
 
 
-def _vectors(answer: Answer, form: str) -> list[list[float]] | list[str] | None:
+def _vectors(answer: Answer, form: str | None) -> list[list[float]] | list[str] | None:
     """The answer's vectors, as the request wants them written."""
     if answer.embeddings is None:
         return None
-    if form == "float":
+    if form != "base64":
         return [list(vector) for vector in answer.embeddings]
     return [b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode() for vector in answer.embeddings]
 

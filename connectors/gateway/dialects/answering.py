@@ -54,8 +54,9 @@ class Api:
         refuse = partial(refusal, style=self.dialect.style, asked=http.headers, request_id=answers.request_id)
         grace_s = 0.0 if key is None else KEY_GRACE_S
         reply = Reply(answers, refuse, id_headers(answers.request_id, http.headers) | limits, grace_s)
-        if asked.request.stream:
-            return Stream(reply, self.dialect.writer(asked, head), self.pace)
+        writer = self.dialect.writer(asked, head) if asked.request.stream else None
+        if writer is not None:
+            return Stream(reply, writer, self.pace)
         return Whole(reply, partial(self._write, asked, head))
 
     async def asked(self, http: HttpRequest) -> tuple[Caller, Asked, dict[str, str]]:

@@ -88,6 +88,6 @@ class Dialect(Protocol):
         """An answer as one object."""
         ...
 
-    def writer(self, asked: Asked, head: Head) -> Writer:
-        """A writer of one stream."""
+    def writer(self, asked: Asked, head: Head) -> Writer | None:
+        """A writer of one stream; `None` where the API has none, and `read` refuses them."""
         ...

@@ -12,6 +12,7 @@ from connectors.gateway.dialects.dialect import Dialect
 from connectors.gateway.dialects.models import Models
 from connectors.gateway.dialects.openai_chat import OpenAIChat
 from connectors.gateway.dialects.openai_completions import OpenAICompletions
+from connectors.gateway.dialects.openai_embeddings import OpenAIEmbeddings
 from connectors.gateway.dialects.openai_responses import OpenAIResponses
 from connectors.gateway.dialects.sending import Pace
 from connectors.gateway.parts import Parts
@@ -21,6 +22,7 @@ DIALECTS: dict[str, Dialect] = {
     "/v1/chat/completions": OpenAIChat(),
     "/v1/completions": OpenAICompletions(),
     "/v1/responses": OpenAIResponses(),
+    "/v1/embeddings": OpenAIEmbeddings(),
     "/v1/messages": AnthropicMessages(),
 }
 """What is asked where."""

@@ -9,6 +9,7 @@ from connectors.gateway.dialects.bodies import MAX_BODY_BYTES, MAX_DEPTH, MAX_TU
 from connectors.gateway.dialects.dialect import Dialect
 from connectors.gateway.dialects.openai_chat import OpenAIChat
 from connectors.gateway.dialects.openai_completions import OpenAICompletions
+from connectors.gateway.dialects.openai_embeddings import OpenAIEmbeddings
 from connectors.gateway.dialects.openai_responses import OpenAIResponses
 from connectors.gateway.ports import Problem
 
@@ -69,6 +70,12 @@ def test_a_body_may_be_as_deep_as_the_bound():
         (OpenAICompletions(), {"prompt": "a", "logprobs": 3}, "logprobs"),
         (OpenAICompletions(), {"prompt": "a", "best_of": 2}, "best_of"),
         (OpenAICompletions(), {**HI, "prompt": "a"}, "messages"),
+        (OpenAIEmbeddings(), {"model": "m"}, "input"),
+        (OpenAIEmbeddings(), {"input": "a"}, "model"),
+        (OpenAIEmbeddings(), {"input": [], "model": "m"}, "input"),
+        (OpenAIEmbeddings(), {"input": "a", "model": "m", "stream": True}, "stream"),
+        (OpenAIEmbeddings(), {"input": "a", "model": "m", "dimensions": 0}, "dimensions"),
+        (OpenAIEmbeddings(), {"input": "a", "model": "m", **HI}, "messages"),
         (OpenAIResponses(), {}, "input"),
         (OpenAIResponses(), {"input": 1}, "input"),
         (OpenAIResponses(), {"input": [{"role": "boss", "content": "a"}]}, "input.0.role"),

@@ -169,6 +169,27 @@ def test_completions_of_old_clients_are_read():
     assert asked.prompt == "Say hi."
 
 
+@pytest.mark.parametrize("form", [{}, {"encoding_format": "float"}, {"encoding_format": "base64"}])
+def test_vectors_are_read_as_numbers_and_as_base64(form: Any):
+    async def use(gateway: Gateway) -> Any:
+        async with client(gateway) as sdk:
+            read = await sdk.embeddings.create(model="large", input=["a", "b"], dimensions=2, **form)
+            raw = await sdk.embeddings.with_raw_response.create(model="large", input=[[1, 2], [3]])
+            return read, raw.http_response.json(), gateway.exchange.asked
+
+    packed = ["AACAPwAAAL8=", "AACAPgAAAEA="]
+    read, raw, asked = served(says(response(None, embeddings=packed)), use)
+
+    vectors: list[Any] = [[1.0, -0.5], [0.25, 2.0]]
+    assert [entry.embedding for entry in read.data] == (
+        packed if form.get("encoding_format") == "base64" else vectors
+    )
+    assert [entry["embedding"] for entry in raw["data"]] in (packed, vectors)
+    assert (read.model, read.usage.prompt_tokens, read.usage.total_tokens) == ("echo-1", 12, 17)
+    assert [request.encoding_format for request in asked] == ["base64", "base64"]
+    assert (asked[0].dimensions, asked[1].input) == (2, [[1, 2], [3]])
+
+
 def test_models_are_listed_and_found_by_names_with_slashes():
     async def use(gateway: Gateway) -> Any:
         async with client(gateway) as sdk:
