@@ -1,11 +1,13 @@
 """A stand-in for the flow that answers at reply addresses, with faults to order: to test gateways alone.
 
 A request's `metadata` says how it is answered: `chunks` (3) pieces, one each `every_ms` (0), each of `chars`
-(8) characters; `fault` is one of `gap`, `repeat`, `restart`, `no_copy`, `silent`, `fail`, `refuse`. A request
-id that was answered before gets no second answer, as with real workers.
+(8) characters, with the time in it where `stamped`; `fault` is one of `gap`, `repeat`, `restart`, `no_copy`,
+`silent`, `fail`, `refuse`. A request id that was answered before gets no second answer, as with real workers.
 """
 
 import heapq
+import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -22,6 +24,19 @@ from schemas.codes import Code
 from schemas.requests import Request
 from schemas.responses import ErrorInfo, LastChunk, Latency, Response
 from schemas.topics import CHUNKS, CONTROL, MAX_RECORD_BYTES, REQUESTS, RESPONSES, source_text
+
+
+def main() -> None:
+    """The stand-in as a process: its cluster on the command line; at SIGTERM its counts on stdout."""
+    bootstrap, prefix, partitions = sys.argv[1:]
+    cluster = Cluster((bootstrap,), prefix=prefix, partitions=int(partitions))
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    with Replying(cluster) as replying:
+        stop.wait()
+    most = max(replying.calls.values(), default=0)
+    counts = {"requests": len(replying.calls), "most_calls": most, "records": replying.records.total()}
+    print(orjson.dumps(counts).decode(), flush=True)
 
 
 def piece(seq: int, chars: int) -> str:
@@ -124,6 +139,7 @@ class _Job:
         wish: dict[str, Any] = request.metadata or {}
         self._chunks, self._every_s = int(wish.get("chunks", 3)), wish.get("every_ms", 0) / 1000
         self._chars, self._fault = int(wish.get("chars", 8)), wish.get("fault", "")
+        self._stamped = bool(wish.get("stamped"))
         self._attempt, self._seq = 1, 0
 
     def begin(self) -> None:
@@ -152,7 +168,9 @@ class _Job:
             self._replying.at(time.monotonic() + self._every_s, self._next)
 
     def _send(self, seq: int, last: bool) -> None:
-        text = piece(seq, self._chars)
+        text = (
+            f"{seq} {time.time():.4f} ".ljust(self._chars, ".") if self._stamped else piece(seq, self._chars)
+        )
         chunk = Chunk(
             request_id=str(self._request.request_id), attempt=self._attempt, seq=seq, delta=text, last=last
         )
@@ -173,3 +191,7 @@ class _Job:
         )
         self._replying.respond(request, response, self._record)
         self._replying.send(request, response, copy=self._fault != "no_copy")
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ from connectors.gateway.exchange.rules import requests as rules
 from connectors.gateway.exchange.rules.requests import Asked, Stamp
 from connectors.gateway.exchange.rules.tokens import Place, read
 from connectors.gateway.exchange.sender import Sender, overloaded
-from connectors.gateway.exchange.stream import Desk, Stream
+from connectors.gateway.exchange.stream import GRACE_S, Desk, Stream
 from connectors.gateway.parts import GatewaySettings
 from connectors.gateway.ports import Answers, Caller, Problem
 from connectors.kafka.errors import TopicMismatch
@@ -228,6 +228,7 @@ class KafkaExchange:
         if place is None or place.tenant != caller.tenant:
             raise Problem(404, "not_found", "there is no such stream")
         stream = self.open(place, live=False)
+        stream.grace_s = GRACE_S
         try:
             if await stream.catch_up() > place.offset:
                 raise Problem(410, "gone", "the pieces of this answer are not kept any more")

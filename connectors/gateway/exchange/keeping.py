@@ -20,7 +20,7 @@ from connectors.gateway.exchange.rules.requests import Asked, Stamp, stamped, tr
 from connectors.gateway.exchange.rules.streams import Item, Order
 from connectors.gateway.exchange.rules.tokens import Place, sign
 from connectors.gateway.exchange.sender import Sender, overloaded
-from connectors.gateway.exchange.stream import SLACK_MS, Desk, Stream
+from connectors.gateway.exchange.stream import GRACE_S, SLACK_MS, Desk, Stream
 from connectors.gateway.ports import Answers, Caller, Problem
 from connectors.kafka.errors import KafkaProblem
 from schemas.claims import Claim, Resumed
@@ -136,7 +136,7 @@ class Keeping:
         await self.read_up_to(written.offset + 1, READ_BACK_S)
         held = self.claims.holder(name, _now_ms())
         if held is None or held.request_id == mine.request_id:
-            return await self._exchange.put(asked)
+            return _lasting(await self._exchange.put(asked))
         self.post(name, held.model_copy(update={"replaces": mine.request_id}).to_bytes())
         if (again := await self._again(held, body, request)) is not None:
             return again
@@ -157,7 +157,7 @@ class Keeping:
         if _now_ms() - held.asked_ms < rules.RESEND_MS and not here:
             await self._send_again(held, request)
         self._exchange.cancels.keep(held.request_id)
-        return self._exchange.open(place_of(held), live=False)
+        return _lasting(self._exchange.open(place_of(held), live=False))
 
     async def _send_again(self, held: Claim, request: Request) -> None:
         """The gateway of the claim may have died before it wrote the request."""
@@ -180,7 +180,8 @@ class Keeping:
         response = await self._response(held)
         if response is not None:
             return self._stored(held, response)
-        return self._exchange.open(place_of(held), live=False)
+        self._exchange.cancels.keep(held.request_id)
+        return _lasting(self._exchange.open(place_of(held), live=False))
 
     async def _response(self, held: Claim) -> Response | None:
         """The response where it was made.
@@ -199,6 +200,12 @@ class Keeping:
     def post(self, name: str, value: bytes) -> None:
         """Write a record of the topic that may be lost."""
         self._exchange.sender.post(Outgoing(self._topic, value, 0, name.encode()))
+
+
+def _lasting(stream: Stream) -> Stream:
+    """Its reader can come back with the key."""
+    stream.grace_s = GRACE_S
+    return stream
 
 
 def _claim(place: Place, body_hash: str, replaces: str | None) -> Claim:

@@ -31,6 +31,8 @@ AGAIN_S = 0.25
 """Rest before the log is read again, where nothing came or it could not be read."""
 UNREAD_S = 60.0
 """How long after its deadline a stream that nobody reads is kept."""
+GRACE_S = 30.0
+"""Time in which the reader of an answer that can be found again may come back, before it is cancelled."""
 SKEW_MS = 60_000
 """How far clocks may be apart."""
 
@@ -76,13 +78,15 @@ class Stream:
 
     __slots__ = (
         "_batch", "_closed", "_desk", "_ended", "_items", "_mark", "_order", "_over", "_overdue", "_place",
-        "_raw_end", "_timer", "_waiter", "request_id", "window",
+        "_raw_end", "_timer", "_waiter", "grace_s", "request_id", "window",
     )  # fmt: skip
 
     def __init__(self, desk: Desk, place: Place, live_from: int | None) -> None:
         self._desk, self._place = desk, place
         self.request_id = place.request_id
         """The request."""
+        self.grace_s = 0.0
+        """Shortest grace before it is cancelled: where its reader can come back."""
         self.window = Window(place.offset, live_from)
         """What is held."""
         self._order = Order(place.streamed, place.attempt, place.seq, place.whole)
@@ -254,4 +258,4 @@ class Stream:
         ended = self._ended or self._closed
         self._leave()
         if cancel and not ended:
-            self._desk.abandon(self.request_id, self._place.tenant, grace_s)
+            self._desk.abandon(self.request_id, self._place.tenant, max(grace_s, self.grace_s))
