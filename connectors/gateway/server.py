@@ -26,6 +26,7 @@ from connectors.gateway.exchange.exchange import KafkaExchange
 from connectors.gateway.ops import Ops
 from connectors.gateway.parts import GatewaySettings, Part, Parts
 from connectors.gateway.socket.hub import Hub
+from connectors.gateway.socket.quiet import hide_queries
 from connectors.gateway.socket.ws import SERVER_OPTIONS
 from connectors.process.errors import NotReady
 from schemas.base import JsonObject
@@ -131,6 +132,7 @@ class Gateway:
             reason = "the gateway stops; come again, with the same key or the stream's token"
             asyncio.get_running_loop().call_later(drain_s, exchange.end_streams, reason)
 
+        hide_queries()
         listener = _listener(self._settings)
         server = _Server(_config(create_app(parts, admin, ops), self._settings), stopping)
         publishing = asyncio.create_task(ops.publish(exchange.sender.post))

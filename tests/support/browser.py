@@ -1,12 +1,12 @@
 """A real browser for tests of the page: Debian's chromium, driven by playwright, with a fresh profile."""
 
-import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.support.kafka import missing
+from tests.support.programs import wants
 
 FLAGS = [
     "--no-sandbox",
@@ -24,9 +24,7 @@ FLAGS = [
 @contextmanager
 def browsing(folder: Path, *, dark: bool = True) -> Generator[Any]:
     """A browser context; skips visibly without chromium, and fails without it where `CI=true`."""
-    program = shutil.which("chromium")
-    if program is None:
-        missing("chromium is not installed")
+    program = wants("chromium")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

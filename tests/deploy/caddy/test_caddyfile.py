@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -26,7 +25,7 @@ from connectors.gateway.ports import Problem
 from connectors.gateway.socket.entry import refusal
 from connectors.gateway.socket.routes import routes
 from connectors.kafka.ports import free_port
-from tests.support.kafka import requires
+from tests.support.programs import wants
 from tests.support.sockets import Fakes, Log, chunk, response, serving
 
 CADDYFILE = Path(__file__).resolve().parents[3] / "deploy" / "caddy" / "Caddyfile"
@@ -73,7 +72,7 @@ def gateway(fakes: Fakes) -> Hardened:
 
 @contextmanager
 def fronted(folder: Path, caddyfile: str) -> Generator[Front]:
-    requires("caddy")
+    program = wants("caddy")
     fakes = Fakes()
     config, log = folder / "Caddyfile", folder / "caddy.log"
     config.write_text(caddyfile, encoding="utf-8")
@@ -89,7 +88,6 @@ def fronted(folder: Path, caddyfile: str) -> Generator[Front]:
             "WEIR_BIND": "127.0.0.1",
             "WEIR_GATEWAYS": f"127.0.0.1:{behind}",
         }
-        program = shutil.which("caddy") or "caddy"
         command = [program, "run", "--config", str(config), "--adapter", "caddyfile"]
         process = subprocess.Popen(command, env=env, stdout=out, stderr=out)
         try:

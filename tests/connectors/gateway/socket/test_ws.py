@@ -14,6 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from connectors.gateway.parts import GatewaySettings
 from connectors.gateway.socket.protocol import Limits
+from connectors.gateway.socket.quiet import hide_queries
 from connectors.gateway.socket.ws import Pace
 from tests.support.sockets import Fakes, serving
 
@@ -230,6 +231,21 @@ def test_a_ticket_opens_once(port: int):
         assert client.take() == {"type": "pong"}
 
     assert refusal(port, key=None, path="/ws?ticket=t-bob") == (401, "invalid_ticket")
+
+
+def test_no_ticket_and_no_mistaken_key_is_in_the_log(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("DEBUG")
+    hide_queries()
+    hide_queries()
+    with serving(Fakes().app()) as port:
+        with opened(port, None, path="/ws?ticket=t-ann"):
+            pass
+        assert refusal(port, key=None, path="/ws?ticket=t-marker") == (401, "invalid_ticket")
+        assert refusal(port, key=None, path="/ws?key=marker") == (400, "invalid_request")
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
+
+    assert sum('"WebSocket /ws"' in line for line in logged) == 3
+    assert not any("marker" in line or "t-ann" in line for line in logged)
 
 
 def test_who_may_only_watch_gets_in_and_cannot_ask(port: int):
