@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -109,9 +111,9 @@ class House:
 
         admin = Admin(self.doors, self.accounts, self.signin, self.clock)
         routes = [Route("/v1/echo", echo, methods=["GET", "POST"]), Mount("/api", admin_app(admin))]
-        return Hardened(
-            Starlette(routes=routes, exception_handlers={Problem: problem}), self.doors.leave, self.bounds
-        )
+        handlers: Any = {Problem: problem, HTTPException: foreign}
+        app = Starlette(routes=routes, exception_handlers=handlers)
+        return Hardened(app, self.doors.leave, self.bounds)
 
     def client(self, base: str = "http://localhost", **headers: str) -> httpx.AsyncClient:
         """A client of that application, in this process."""
@@ -122,6 +124,12 @@ async def problem(_: Request, error: Exception) -> Response:
     """As the gateway's application writes it."""
     assert isinstance(error, Problem)
     return JSONResponse(error_body(error, "openai", ""), error.status, headers=error.headers)
+
+
+async def foreign(request: Request, error: Exception) -> Response:
+    """What the router says, in the same shape."""
+    assert isinstance(error, HTTPException)
+    return await problem(request, Problem(error.status_code, "not_found", str(error.detail)))
 
 
 def bearer(text: str) -> Mapping[str, str]:
