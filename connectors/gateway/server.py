@@ -36,6 +36,9 @@ _log = logging.getLogger("weir.gateway")
 
 LAST_S = 5.0
 """How long connections may take to end after their streams have."""
+SEND_BUFFER_BYTES = 128 * 1024
+"""What the kernel is asked to hold of a connection's answer; it takes twice that. By default it holds 4 MB,
+more than most answers have, and a reader that never reads would not be noticed."""
 BACKLOG = 2048
 """Connections that wait to be taken."""
 
@@ -160,6 +163,7 @@ def _listener(settings: GatewaySettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # its connections inherit it
     try:
         listener.bind((settings.host, settings.port))
         listener.listen(BACKLOG)
