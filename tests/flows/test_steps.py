@@ -184,3 +184,12 @@ def test_dead_letters_go_to_this_installations_topic():
 
     assert letter is not None
     assert letter.topic == "x.llm.dead-letters"
+
+
+def test_what_is_to_be_embedded_passes_all_steps_without_a_turn():
+    (work,) = through(bound(), record(7, prompt=None, input=["a", "bc"], model="m"))
+
+    assert isinstance(work, Job)
+    assert (work.messages, work.input_tokens) == ((), 3)
+    assert work.plan is not None
+    assert [(each.route.name, each.max_tokens) for each in work.plan.routes] == [("p:m", None)]

@@ -135,8 +135,8 @@ def _choose(fields: JsonObject) -> None:
     kind = choice.get("type")
     if kind == "tool" and choice.get("name"):
         fields["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
-    elif kind in _CHOICES:
-        fields["tool_choice"] = _CHOICES[str(kind)]
+    elif isinstance(kind, str) and kind in _CHOICES:
+        fields["tool_choice"] = _CHOICES[kind]
     else:
         raise invalid("tool_choice", "must be of type auto, any, none, or tool with a name")
     if choice.get("disable_parallel_tool_use"):
@@ -146,7 +146,8 @@ def _choose(fields: JsonObject) -> None:
 def _configure(fields: JsonObject) -> None:
     """Effort and shape of the answer in OpenAI's words; what has none stays."""
     config = dict(an_object("output_config", fields.pop("output_config", None)))
-    if config.get("effort") in _EFFORTS and "reasoning_effort" not in fields:
+    effort = config.get("effort")
+    if isinstance(effort, str) and effort in _EFFORTS and "reasoning_effort" not in fields:
         fields["reasoning_effort"] = config.pop("effort")
     shape = config.get("format")
     if isinstance(shape, dict) and shape.keys() == {"type", "schema"} and shape["type"] == "json_schema":

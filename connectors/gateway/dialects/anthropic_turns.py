@@ -123,7 +123,7 @@ def _part(path: str, block: JsonObject) -> JsonObject:
             raise invalid(path, "has a text block without text")
         return dict(block)
     source = block.get("source")
-    if kind not in _DATA_KINDS or not isinstance(source, dict):
+    if kind not in ("image", "document") or not isinstance(source, dict):
         return dict(block)
     made = _picture(block, source) if kind == "image" else _file(block, source)
     if made is None:

@@ -41,7 +41,8 @@ class OpenAIChat:
         options = an_object("stream_options", fields.pop("stream_options", None))
         if fields.pop("n", 1) != 1:
             raise invalid("n", "must be 1: one choice is made; ask several times")
-        if fields.get("stream") and "audio" in (fields.get("modalities") or ()):
+        modalities = fields.get("modalities")
+        if fields.get("stream") and isinstance(modalities, list) and "audio" in modalities:
             raise invalid("modalities", "may not have audio in a stream; ask without `stream`")
         request = request_of(fields)
         return Asked(request, {"include_usage": options.get("include_usage") is True})

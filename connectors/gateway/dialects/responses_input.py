@@ -78,12 +78,16 @@ def _asked(path: str, item: JsonObject, made: list[JsonObject]) -> None:
 def _thought(path: str, item: JsonObject) -> JsonObject:
     """The begin of a turn of the assistant: what it thought."""
     made: JsonObject = {"role": "assistant"}
-    shown = [*(item.get("summary") or ()), *(item.get("content") or ())]
-    if text := "\n\n".join(str(part.get("text") or "") for part in shown if isinstance(part, dict)):
+    shown = [*_told(path, item, "summary"), *_told(path, item, "content")]
+    if text := "\n\n".join(str(part.get("text") or "") for part in shown):
         made["reasoning_content"] = text
     if item.get("encrypted_content") is not None:
         made["provider_content"] = _opened(path, item["encrypted_content"])
     return made
+
+
+def _told(path: str, item: JsonObject, name: str) -> list[JsonObject]:
+    return objects(f"{path}.{name}", item[name]) if item.get(name) else []
 
 
 def _opened(path: str, text: object) -> JsonObject:

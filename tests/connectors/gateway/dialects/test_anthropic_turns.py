@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.gateway.dialects.anthropic_messages import AnthropicMessages
@@ -129,6 +129,7 @@ OPTIONS = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(TURNS, OPTIONS, st.lists(TOOL, min_size=1, max_size=2), st.sampled_from([None, *CHOICES]))
 def test_any_body_comes_out_as_it_went_in(
     turns: list[JsonObject], options: JsonObject, tools: list[JsonObject], choice: JsonObject | None
@@ -226,3 +227,31 @@ def test_turns_of_the_system_and_empty_ones_are_taken():
 
     assert [turn.role for turn in asked.messages or ()] == ["user", "system", "user"]
     assert orjson.loads(sent(asked).body)["system"] == "Be brief."
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "source": {"type": "base64", "media_type": "text/html", "data": "x"}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png;a", "data": "x"}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "x", "more": 1}},
+        {"type": "image", "source": {"type": "url", "url": "ftp://example.com/a.png"}},
+        {"type": "image", "source": "x"},
+        {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}, "more": 1},
+        {"type": "document", "source": {"type": "base64", "media_type": "image/png", "data": "x"}},
+        {
+            "type": "document",
+            "source": {"type": "text", "media_type": "text/plain", "data": "x"},
+            "title": "",
+        },
+        {"type": "tool_result", "tool_use_id": "t", "content": "x", "more": 1},
+    ],
+)
+def test_a_block_that_would_not_come_back_the_same_stays_as_it_is(block: JsonObject):
+    body: JsonObject = {"model": MODEL, "max_tokens": 9, "messages": [{"role": "user", "content": [block]}]}
+
+    asked = READ(body, {}).request
+
+    assert asked.messages is not None
+    assert asked.messages[0].content == [block]
+    assert through(body) == body

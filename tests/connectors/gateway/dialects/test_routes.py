@@ -188,3 +188,19 @@ def test_pages_of_models_have_bounds():
 
     assert wrong["type"] == "invalid_request_error"
     assert rest == {"data": [], "has_more": False, "first_id": None, "last_id": None}
+
+
+def test_a_client_that_goes_away_in_the_middle_of_its_body_asks_nothing():
+    async def use(gateway: Gateway) -> Any:
+        host, port = gateway.url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: {KEY}\r\ncontent-length: 99\r\n\r\n{{"
+        writer.write(head.encode())
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.close()
+        async with client(gateway) as http:
+            after = await http.post("/v1/chat/completions", json=CHAT)
+        return after.status_code, len(gateway.exchange.asked)
+
+    assert served(words("x"), use) == (200, 1)
