@@ -117,7 +117,7 @@ def expected(world: World) -> list[int]:
     return [each.offset for each in world.log if each is not None]
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(STEPS)
 def test_every_record_is_taken_once_however_slow_the_reader(steps: list[str]):
     bound, window.MAX_RECORDS = window.MAX_RECORDS, 3
