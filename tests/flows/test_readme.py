@@ -73,7 +73,8 @@ def test_the_configuration_of_the_readme_loads_without_a_warning(tmp_path: Path)
 
 
 def test_every_command_of_the_readme_exists(capsys: pytest.CaptureFixture[str]):
-    named = set(re.findall(r"weir ([a-z]+(?: (?:list|show|replay|check|render|pull|warm))?)\b", README))
+    seconds = "list|show|replay|check|render|pull|warm|create|rotate|revoke|add|remove|password"
+    named = set(re.findall(rf"weir ([a-z]+(?: (?:{seconds}))?)\b", README))
     named -= {"is"}
     assert len(named) >= 15
     for command in named:
@@ -81,10 +82,14 @@ def test_every_command_of_the_readme_exists(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().err == ""
 
 
+GROUPS = ("dlq", "contracts", "models", "keys", "users")
+"""Commands whose second word is a command, too."""
+
+
 def test_every_option_of_the_readme_exists(capsys: pytest.CaptureFixture[str]):
     for command, rest in re.findall(r"`weir ([a-z]+) ([^`]*)`", README):
         capsys.readouterr()
-        words = [command, *rest.split()[:1]] if command in ("dlq", "contracts", "models") else [command]
+        words = [command, *rest.split()[:1]] if command in GROUPS else [command]
         assert cli.run([*words, "--help"]) == 0
         shown = capsys.readouterr().out
         for option in re.findall(r"--[a-z-]+", rest):
