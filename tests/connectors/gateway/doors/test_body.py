@@ -45,6 +45,15 @@ def test_a_body_passes_where_it_is_no_deeper_than_allowed(value: object, most: i
         assert passes(orjson.dumps(value), cuts) == (depth_of(value) <= most)
 
 
+@given(VALUE, st.integers(1, 3))
+def test_a_body_that_comes_byte_by_byte_is_as_deep(value: object, most: int):
+    data = orjson.dumps(value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(body, "MAX_DEPTH", most)
+
+        assert passes(data, list(range(len(data)))) == (depth_of(value) <= most)
+
+
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
 def test_what_is_no_json_passes_or_is_too_deep_and_nothing_else(data: bytes, cuts: list[int]):
     opened = data.count(b"[") + data.count(b"{")
@@ -59,6 +68,15 @@ def test_the_bound_is_a_hundred_levels():
     assert passes(b'["' + b"[" * 5000 + b'"]', [10])
     assert passes(b'["\\"' + b"[" * 5000 + b'"]', [3, 4])
     assert passes(b"[]," * 5000, [1, 2, 999])
+
+
+@pytest.mark.parametrize("text", [b'\\"', b"\\\\", b'\\\\\\"', b"a\\\\"])
+def test_a_text_that_is_cut_behind_a_backslash_is_read_on(text: bytes):
+    data = b"[" * 100 + b'"' + text + b"[" + b'"' + b"]" * 100
+
+    for cut in range(101, 101 + len(text) + 2):
+        assert passes(data, [cut])
+        assert not passes(data.replace(b'["]', b'[",[]]'), [cut])
 
 
 def test_depth_does_not_count_where_nobody_reads_json():

@@ -228,6 +228,17 @@ def test_a_ticket_ends_with_time_key_and_session():
     assert "may not come in any more" in refused(house.doors.redeem(by_session)).message
 
 
+def test_a_ticket_of_a_session_that_is_over_meanwhile_lets_nobody_in():
+    house = House()
+    asyncio.run(house.user("ada"))
+    _, sid = asyncio.run(house.signin.by_password("ada", PASSWORD, ""))
+    house.clock.now_ms += sessions.IDLE_MS - 10
+    ticket, _ = house.doors.ticket(cookie(sid))
+    house.clock.now_ms += 10
+
+    assert "may not come in any more" in refused(house.doors.redeem(ticket)).message
+
+
 def test_nobody_gets_a_ticket_without_a_key_or_a_session():
     house = House()
 

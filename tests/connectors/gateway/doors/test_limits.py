@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from connectors.gateway.doors import limits
 from connectors.gateway.doors.limits import Busy, Rates, Room
 
-GAPS = st.lists(st.floats(0, 20), min_size=1, max_size=60)
+EDGES = st.sampled_from([0.0, 0.1, 0.9, 29.5, 59.05, 59.95, 60.0, 61.0])
+GAPS = st.lists(st.floats(0, 20) | EDGES, min_size=1, max_size=60)
 
 
 @given(GAPS, st.integers(1, 8))

@@ -54,10 +54,10 @@ def test_a_hash_that_is_none_and_a_password_that_is_too_long_are_wrong():
 
     async def work() -> list[bool]:
         kept = await passwords.hash("x" * 1024)
-        tries = (("no hash", PASSWORD), (kept, "x" * 1025), (kept, "x" * 1024))
+        tries = (("no hash", PASSWORD), (None, "nobody's password"), (kept, "x" * 1025), (kept, "x" * 1024))
         return [await passwords.check(given, password) for given, password in tries]
 
-    assert asyncio.run(work()) == [False, False, True]
+    assert asyncio.run(work()) == [False, False, False, True]
 
 
 @pytest.mark.parametrize("password", ["", "eleven char", "x" * 1025])
