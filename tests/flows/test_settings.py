@@ -260,3 +260,15 @@ def test_included_files_are_merged_and_the_includer_wins(tmp_path: Path):
 
     assert [route.model for route in settings.routes[:2]] == ["a", "b"]
     assert (settings.cluster.group, settings.cluster.prefix) == ("outer", "p")
+
+
+@pytest.mark.parametrize(
+    ("env", "prefixes"),
+    [
+        ({}, ("reply.",)),
+        ({"WEIR_TOPIC_PREFIX": "a."}, ("reply.", "a.reply.gateway")),
+        ({"WEIR_REPLY_PREFIXES": "mine."}, ("mine.", "reply.gateway")),
+    ],
+)
+def test_answers_may_always_go_to_the_gateways(env: dict[str, str], prefixes: tuple[str, ...]):
+    assert load(None, env).delivery.reply_prefixes == prefixes

@@ -114,6 +114,8 @@ class StreamClient:
     def __init__(self, session: aiohttp.ClientSession, key: str, wish: dict[str, Any]) -> None:
         self._session, self._key, self._wish = session, key, wish
         self.told = Told()
+        self.model = "auto"
+        """The model that is asked for."""
         self.measured_from_s = 0.0
         """Only delays of pieces that were written from then on are kept, Unix time in seconds."""
 
@@ -125,7 +127,7 @@ class StreamClient:
         """Ask by OpenAI's API; what an earlier try told is forgotten."""
         self.told = Told()
         body = {
-            "model": "auto",
+            "model": self.model,
             "stream": True,
             "messages": [{"role": "user", "content": "hi"}],
             "metadata": self._wish,
