@@ -148,7 +148,7 @@ def test_secrets_do_not_show(tmp_path: Path):
 def test_catalogue_and_policies_are_ready_for_the_stages(full: Settings):
     assert full.catalogue().find("best")[0].name == "vllm:gpt-x"
     assert full.admit_policy().limits is full.limits
-    assert full.admit_policy().reply_prefixes == ("reply.",)
+    assert full.admit_policy().reply_prefixes == ("reply.", "dev.reply.gateway")
 
 
 def test_embedded_model_can_be_named_beside_a_file_and_auto_leaves_it_out(full: Settings):
