@@ -142,9 +142,17 @@ class Socket:
 
     async def _guard(self) -> None:
         began_s = time.monotonic()
-        await asyncio.sleep(self._pace.hello_s)
+        hello = asyncio.get_running_loop().call_later(self._pace.hello_s, self._expect_hello)
+        try:
+            await self._recheck(began_s)
+        finally:
+            hello.cancel()
+
+    def _expect_hello(self) -> None:
         if not self._session.greeted:
             self._close(wire.COME_AGAIN, "no hello came")
+
+    async def _recheck(self, began_s: float) -> None:
         while True:
             await asyncio.sleep(self._pace.recheck_s)
             if self._scope is None:

@@ -267,19 +267,21 @@ def test_a_socket_that_does_not_speak_the_protocol_is_closed(port: int):
         assert client.closed_with() == 1009
 
 
-def test_a_key_that_is_revoked_closes_its_socket_and_one_without_a_hello_is_closed_too():
+def test_a_socket_without_a_hello_is_closed():
+    with serving(Fakes().app(Pace(hello_s=0.05))) as port, opened(port, hello=False) as client:
+        assert client.closed_with() == 4408
+
+
+def test_a_key_that_is_revoked_closes_its_socket():
     fakes = Fakes()
-    with serving(fakes.app(Pace(hello_s=0.05, recheck_s=0.05))) as port:
-        with opened(port, hello=False) as client:
-            assert client.closed_with() == 4408
-        with opened(port) as client:
-            fakes.doors.revoked.add("ann")
-            assert client.closed_with() == 4401
+    with serving(fakes.app(Pace(recheck_s=0.05))) as port, opened(port) as client:
+        fakes.doors.revoked.add("ann")
+        assert client.closed_with() == 4401
 
 
 def test_a_ticket_socket_that_is_open_too_long_is_closed():
-    app = Fakes().app(Pace(hello_s=0.01, recheck_s=0.02, ticket_age_s=0.05))
-    with serving(app) as port, opened(port, None, path="/ws?ticket=t-ann") as client:
+    app = Fakes().app(Pace(recheck_s=0.02, ticket_age_s=0.05))
+    with serving(app) as port, opened(port, None, path="/ws?ticket=t-ann", hello=False) as client:
         assert client.closed_with() == 4408
 
 
