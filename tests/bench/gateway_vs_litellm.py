@@ -1,8 +1,9 @@
 """The gateway beside LiteLLM's proxy and a bare Kafka client: `python -m tests.bench.gateway_vs_litellm`.
 
-64 connections in a closed loop ask a provider that takes 200 ms; each round is a slice of the gateway (with one
-worker), of LiteLLM's proxy (one worker, with a key, without a database), of a Kafka client with 64 requests
-under way, and of the bare echo at the gateway's rate. Figures are medians over the rounds; the last line is JSON.
+64 connections in a closed loop ask a provider that takes 200 ms; each round is a slice of the gateway (with
+one worker), of LiteLLM's proxy (one worker, with a key, without a database), of a Kafka client with 64
+requests under way, and of the bare echo at the gateway's rate. Figures are medians over the rounds; JSON
+comes last.
 
 `cpu_ratio`: CPU of gateway and worker together over that of LiteLLM, per request; at most 1/3.
 `added_ms`: p50 of the gateway less p50 of the Kafka client; at most 1.5 times p50 of the echo.
@@ -132,17 +133,8 @@ def litellm_proxy(run: Run) -> Generator[tuple[str, int]]:
     params = {"model": f"openai/{MODEL}", "api_base": run.provider.api_base, "api_key": "bench"}
     config.write_text(yaml.safe_dump({"model_list": [{"model_name": MODEL, "litellm_params": params}]}))
     program = clients_setup.python(now=True).with_name("litellm")
-    command = [
-        program,
-        "--config",
-        config,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--telemetry",
-        "False",
-    ]
+    where = ("--host", "127.0.0.1", "--port", str(port))
+    command = [program, "--config", config, *where, "--telemetry", "False"]
     env = os.environ | {
         "LITELLM_MASTER_KEY": LITELLM_KEY,
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -156,7 +148,8 @@ def litellm_proxy(run: Run) -> Generator[tuple[str, int]]:
         try:
             end_s = time.monotonic() + READY_S
             while not _alive(f"{url}/health/liveliness"):
-                assert process.poll() is None and time.monotonic() < end_s, log.read_text()[-2000:]
+                assert process.poll() is None, log.read_text()[-2000:]
+                assert time.monotonic() < end_s, log.read_text()[-2000:]
                 time.sleep(0.2)
             yield url, process.pid
         finally:

@@ -32,7 +32,13 @@ def weather(arguments: dict[str, Any]) -> str:
 
 def serve(verbs: dict[str, Ask], errors: tuple[type[Exception], ...]) -> None:
     """Do what each line asks until there are no more; an error of the client's is an answer, too."""
-    print(json.dumps(sorted(verbs)), flush=True)
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # some libraries print; that is none of our lines
+
+    def say(told: Any) -> None:
+        print(json.dumps(told), file=out, flush=True)
+
+    say(sorted(verbs))
     for line in sys.stdin:
         wish = json.loads(line)
         try:
@@ -40,4 +46,4 @@ def serve(verbs: dict[str, Ask], errors: tuple[type[Exception], ...]) -> None:
         except errors as error:
             told = {"error": type(error).__name__, "status": getattr(error, "status_code", None)}
             told |= {"message": str(error)[:500], "code": getattr(error, "code", None)}
-        print(json.dumps(told), flush=True)
+        say(told)

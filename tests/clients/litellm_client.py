@@ -1,4 +1,4 @@
-"""LiteLLM as a user of the gateway, which it takes for OpenAI, or for Anthropic: `litellm_client.py anthropic`."""
+"""LiteLLM as a user of the gateway, which it takes for OpenAI, or `anthropic` (its argument)."""
 
 import sys
 from typing import Any
@@ -7,7 +7,7 @@ import lines
 import litellm
 
 litellm.telemetry = False
-litellm.drop_params = False
+litellm.suppress_debug_info = True
 PROVIDER = sys.argv[1] if len(sys.argv) > 1 else "openai"
 TOOL: Any = {"type": "function", "function": {"name": "weather", "parameters": lines.CITY}}
 FORM: Any = {
@@ -23,7 +23,7 @@ def ask(wish: dict[str, Any], **more: Any) -> Any:
         model=f"{PROVIDER}/{wish['model']}",
         api_base=lines.URL if PROVIDER == "anthropic" else f"{lines.URL}/v1",
         api_key=wish.get("key", lines.KEY),
-        max_retries=wish.get("retries", 0),
+        **{"num_retries" if PROVIDER == "anthropic" else "max_retries": wish.get("retries", 0)},
         timeout=wish.get("timeout_s", lines.PATIENCE_S),
         extra_headers=wish.get("headers"),
         **body,

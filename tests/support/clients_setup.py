@@ -1,4 +1,4 @@
-"""Installs the programs that the tests run as users of the gateway, once; they are kept under the user's cache.
+"""Installs the programs that tests run as users of the gateway, once; they are kept under the user's cache.
 
 Node's come from `tests/clients/package-lock.json`, in seconds; LangChain and LiteLLM from
 `tests/clients/requirements.lock`, in a minute: those only where `CI=true` or `WEIR_CLIENTS=build`, or as a

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,6 +26,14 @@ _PIECES = 3
 _ID = "call_1"
 
 
+class Tool(NamedTuple):
+    """A call of a tool."""
+
+    name: str
+    arguments: str
+    """As JSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a call says, whatever its format."""
@@ -34,8 +42,8 @@ class Asked:
     """Texts of the last turn that a person wrote."""
     pictures: tuple[int, ...]
     """Bytes of its pictures."""
-    tool: str | None
-    """The first tool's name."""
+    tool: Tool | None
+    """Its first tool."""
     result: str | None
     """What a tool gave."""
     schema: bool
@@ -92,7 +100,7 @@ def asked_openai(body: dict[str, Any]) -> Asked:
     tools = body.get("tools") or ()
     schema = (body.get("response_format") or {}).get("type") == "json_schema"
     sizes = tuple(len(base64.b64decode(url.partition("base64,")[2])) for url in pictures)
-    tool = tools[0]["function"]["name"] if tools else None
+    tool = _tool(tools[0]["function"], "parameters") if tools else None
     return Asked(_text(parts), sizes, tool, results[-1] if results else None, schema)
 
 
@@ -104,8 +112,14 @@ def asked_claude(body: dict[str, Any]) -> Asked:
     tools = body.get("tools") or ()
     sizes = tuple(len(base64.b64decode(data)) for data in pictures)
     schema = "format" in (body.get("output_config") or {})
-    tool = tools[0]["name"] if tools else None
+    tool = _tool(tools[0], "input_schema") if tools else None
     return Asked(_text(parts), sizes, tool, results[-1] if results else None, schema)
+
+
+def _tool(tool: dict[str, Any], schema: str) -> Tool:
+    """A call with the arguments that the tool takes: some clients ask for an object by way of a tool."""
+    arguments = WEIR if "gates" in tool[schema]["properties"] else {"city": CITY}
+    return Tool(tool["name"], orjson.dumps(arguments).decode())
 
 
 def _parts(content: Any) -> list[dict[str, Any]]:
@@ -116,25 +130,25 @@ def _text(parts: list[dict[str, Any]]) -> str:
     return "".join(part["text"] for part in parts if part["type"] == "text")
 
 
-def whole(text: str, call: str | None) -> dict[str, Any]:
+def whole(text: str, call: Tool | None) -> dict[str, Any]:
     """A chat completion."""
-    function = {"name": call, "arguments": orjson.dumps({"city": CITY}).decode()}
     message: dict[str, Any] = {"role": "assistant", "content": text or None}
     if call:
-        message["tool_calls"] = [{"id": _ID, "type": "function", "function": function}]
+        message["tool_calls"] = [{"id": _ID, "type": "function", "function": call._asdict()}]
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if call else "stop"}
     usage = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
     return {"id": "c", "object": "chat.completion", "model": "script", "choices": [choice], "usage": usage}
 
 
-def openai_events(text: str, call: str | None) -> Generator[bytes]:
+def openai_events(text: str, call: Tool | None) -> Generator[bytes]:
     """The same as a stream."""
     deltas: list[dict[str, Any]] = [{"content": cut} for cut in cuts(text)]
     if call:
-        named = {"index": 0, "id": _ID, "type": "function", "function": {"name": call, "arguments": ""}}
-        arguments = cuts(orjson.dumps({"city": CITY}).decode())
+        named = {"index": 0, "id": _ID, "type": "function", "function": {"name": call.name, "arguments": ""}}
         deltas = [{"tool_calls": [named]}]
-        deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": cut}}]} for cut in arguments]
+        deltas += [
+            {"tool_calls": [{"index": 0, "function": {"arguments": cut}}]} for cut in cuts(call.arguments)
+        ]
     full = whole(text, call)
     for delta in [*deltas, None]:
         reason = None if delta else full["choices"][0]["finish_reason"]
@@ -143,29 +157,31 @@ def openai_events(text: str, call: str | None) -> Generator[bytes]:
     yield b"data: " + orjson.dumps({"choices": [], "usage": full["usage"]}) + b"\n\ndata: [DONE]\n\n"
 
 
-def claude_whole(text: str, call: str | None) -> dict[str, Any]:
+def claude_whole(text: str, call: Tool | None) -> dict[str, Any]:
     """A message."""
-    use = {"type": "tool_use", "id": _ID, "name": call, "input": {"city": CITY}}
+    block: dict[str, Any] = {"type": "text", "text": text}
+    if call:
+        block = {"type": "tool_use", "id": _ID, "name": call.name, "input": orjson.loads(call.arguments)}
     return {
         "id": "m",
         "type": "message",
         "role": "assistant",
         "model": "script",
-        "content": [use if call else {"type": "text", "text": text}],
+        "content": [block],
         "stop_reason": "tool_use" if call else "end_turn",
         "stop_sequence": None,
         "usage": {"input_tokens": 12, "output_tokens": 5},
     }
 
 
-def claude_events(text: str, call: str | None) -> Generator[bytes]:
+def claude_events(text: str, call: Tool | None) -> Generator[bytes]:
     """The same as a stream."""
     full = claude_whole(text, call)
-    block, arguments = full["content"][0], orjson.dumps({"city": CITY}).decode()
+    block = full["content"][0]
     yield _event("message_start", message=full | {"content": [], "stop_reason": None})
     empty = {"input": {}} if call else {"text": ""}
     yield _event("content_block_start", index=0, content_block=block | empty)
-    for cut in cuts(arguments if call else text):
+    for cut in cuts(call.arguments if call else text):
         key, kind = ("partial_json", "input_json_delta") if call else ("text", "text_delta")
         yield _event("content_block_delta", index=0, delta={"type": kind, key: cut})
     yield _event("content_block_stop", index=0)

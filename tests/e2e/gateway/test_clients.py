@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.gateway.conftest import PIECES, PROVIDERS, SCRIPTED, Front
-from tests.e2e.gateway.wrongs import CLASSES, WRONGS
+from tests.e2e.gateway.wrongs import CHANGED, CLASSES, WRONGS
 from tests.support.clients import PROGRAMS, Client
 from tests.support.scripted import CITY, WEIR
 
@@ -24,6 +24,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
 CHARS = 256
 """Characters of the fake provider's answers."""
 SLOW, LATER = "latency=20000", "latency=4000"
+CANT_LEAVE = {"litellm-anthropic": "its streams have no way to close them"}
 each_client = pytest.mark.parametrize("name", PROGRAMS)
 each_provider = pytest.mark.parametrize("model", PROVIDERS)
 each_script = pytest.mark.parametrize("model", SCRIPTED)
@@ -98,7 +99,8 @@ def test_an_error_has_its_status_and_its_class(front: Front, name: str, case: st
     told = client.ask(**asked | wrong.wish)
 
     assert before is None or before["text"].startswith("You said: ")
-    assert (told["status"], told["error"]) == (status, CLASSES[name][status]), told
+    assert told["status"] == CHANGED.get((name, status), status)
+    assert told["error"] == CLASSES[name][status], told
 
 
 @each_client
@@ -123,6 +125,8 @@ def test_a_timeout_of_the_client_ends_the_call_at_the_provider(front: Front, nam
 
 @each_client
 def test_a_stream_that_is_left_ends_the_call_at_the_provider(front: Front, name: str):
+    if name in CANT_LEAVE:
+        pytest.skip(CANT_LEAVE[name])
     client, before = front.client(name), closed(front)
 
     told = client.ask("stream", "openai", LATER, leave_after=2)

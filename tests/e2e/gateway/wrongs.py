@@ -25,17 +25,25 @@ LANGCHAIN = {
     503: "OpenAIAPIError",
     0: "OpenAITimeoutError",
 }
-LITELLM = COMMON | {413: "APIError", 503: "ServiceUnavailableError", 0: "Timeout"}
+LITELLM = COMMON | {
+    413: "BadRequestError",
+    422: "BadRequestError",
+    503: "ServiceUnavailableError",
+    529: "InternalServerError",
+    0: "Timeout",
+}
 CLASSES = {
     "openai-python": OPENAI,
     "openai-node": OPENAI | {413: "APIError", 0: "APIConnectionTimeoutError"},
     "anthropic-python": ANTHROPIC,
     "anthropic-node": ANTHROPIC | {0: "APIConnectionTimeoutError"},
     "langchain": LANGCHAIN,
-    "litellm": LITELLM,
-    "litellm-anthropic": LITELLM | {529: "InternalServerError"},
+    "litellm": LITELLM | {403: "APIError"},
+    "litellm-anthropic": LITELLM,
 }
 """Class of an error by client and status; 0: the client gave up waiting."""
+CHANGED = {("litellm-anthropic", 413): 400, ("litellm-anthropic", 529): 500}
+"""Statuses that a client tells its users otherwise than they came."""
 
 
 class Wrong(NamedTuple):
