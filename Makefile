@@ -42,13 +42,18 @@ run: setup ## start a broker and a worker, ask a dozen questions, stay up (ONCE=
 # The real Ollama that some tests want is built beside the others, where it is wanted and not there; they wait.
 BUILD_OLLAMA := if [[ "$${CI:-}" == true || "$${WEIR_OLLAMA:-}" == build ]]; then \
 	$(BIN)/python tests/support/ollama_build.py & fi
+# The same of the programs that use the gateway as their API.
+INSTALL_CLIENTS := if [[ "$${CI:-}" == true || "$${WEIR_CLIENTS:-}" == build ]]; then \
+	$(BIN)/python tests/support/clients_setup.py & fi
 
 test: setup ## the tests, at most a few minutes
 	@$(BUILD_OLLAMA)
+	@$(INSTALL_CLIENTS)
 	$(BIN)/python -m pytest -m "not full" -n 4 --dist loadfile
 
 test-full: setup ## the tests that take longer, too
 	@$(BUILD_OLLAMA)
+	@$(INSTALL_CLIENTS)
 	$(BIN)/python -m pytest --timeout 1200 -n 2 --dist loadfile
 
 prove: setup ## the figures that Weir promises, one JSON line each (an hour or two)

@@ -172,14 +172,14 @@ class Rounds:
         self.figures: dict[str, list[float]] = {}
         self.errors = 0
 
-    def http(self, name: str, url: str, key: str, pids: list[int]) -> float:
+    def http(self, name: str, url: str, key: str, pids: dict[str, int]) -> float:
         """A slice over HTTP; its answers a second."""
         return self._note(name, pids, lambda: asyncio.run(ask(url, key, self._requests, self._connections)))
 
     def kafka(self, number: int) -> None:
         """A slice of the Kafka client."""
         name, cluster = f"bare{number}", self._run.cluster
-        self._note("kafka", [], lambda: ask_kafka(cluster, name, self._requests, self._connections))
+        self._note("kafka", {}, lambda: ask_kafka(cluster, name, self._requests, self._connections))
 
     def echo(self, number: int, rate: float) -> None:
         """A slice of the echo, at a rate."""
@@ -189,22 +189,18 @@ class Rounds:
         time.sleep(0.5)
         self._add("echo_ms_p50", read_echo(cluster, f"{name}-").percentile(0.5))
 
-    def _note(self, name: str, pids: list[int], play: Callable[[], Slice]) -> float:
+    def _note(self, name: str, pids: dict[str, int], play: Callable[[], Slice]) -> float:
         self._run.say(f"{name}: {self._requests} requests")
-        broker = self._run.broker.pid if self._run.broker else None
-        samplers = [Sampler(lambda: pids), Sampler(lambda: [broker] if broker else [])]
+        samplers = {each: Sampler(lambda pid=pid: [pid]) for each, pid in pids.items()}
         found = play()
         time.sleep(0.3)
-        for sampler in samplers:
+        for each, sampler in samplers.items():
             sampler.close()
-        own, brokers = (cpu_between_s(each.samples, found.first_ms, found.last_ms) for each in samplers)
+            used_s = cpu_between_s(sampler.samples, found.first_ms, found.last_ms)
+            self._add(f"{each}_cpu_ms", used_s * 1000 / self._requests)
         self.errors += found.errors
         self._add(f"{name}_ms_p50", found.p50_ms)
         self._add(f"{name}_per_s", found.per_s)
-        if pids:
-            self._add(f"{name}_cpu_ms", own * 1000 / self._requests)
-        if name == "gateway":
-            self._add("broker_cpu_ms", brokers * 1000 / self._requests)
         return found.per_s
 
     def _add(self, name: str, value: float) -> None:
@@ -213,7 +209,7 @@ class Rounds:
     def report(self) -> dict[str, Any]:
         """The figures, and whether they are as promised."""
         found = {name: round(statistics.median(values), 3) for name, values in self.figures.items()}
-        ratio = found["gateway_cpu_ms"] / found["litellm_cpu_ms"]
+        ratio = (found["gateway_cpu_ms"] + found["worker_cpu_ms"]) / found["litellm_cpu_ms"]
         added_ms = found["gateway_ms_p50"] - found["kafka_ms_p50"]
         limits = {
             "cpu_ratio <= 1/3": ratio <= 1 / 3,
@@ -231,6 +227,7 @@ def compare(run: Run, found: argparse.Namespace) -> dict[str, Any]:
     key, worker = admin_key(run.cluster), run.start_worker()
     run.warm_up()
     rounds = Rounds(run, found.requests, found.connections)
+    broker = {"broker": run.broker.pid} if run.broker and run.broker.pid else {}
     with contextlib.ExitStack() as exits:
         config = ("--config", str(run.config))
         (gateway,) = exits.enter_context(running_gateways(run.cluster, run.home, 1, *config))
@@ -239,8 +236,9 @@ def compare(run: Run, found: argparse.Namespace) -> dict[str, Any]:
         for url, one in ((gateway.url, key), (litellm_url, LITELLM_KEY)):
             asyncio.run(ask(url, one, 2 * found.connections, found.connections))
         for number in range(found.rounds):
-            rate = rounds.http("gateway", gateway.url, key, [gateway.process.pid, worker.pid])
-            rounds.http("litellm", litellm_url, LITELLM_KEY, [litellm])
+            ours = {"gateway": gateway.process.pid, "worker": worker.pid, **broker}
+            rate = rounds.http("gateway", gateway.url, key, ours)
+            rounds.http("litellm", litellm_url, LITELLM_KEY, {"litellm": litellm})
             rounds.kafka(number)
             rounds.echo(number, rate)
     return rounds.report()
