@@ -6,7 +6,8 @@ requests under way, and of the bare echo at the gateway's rate. Figures are medi
 comes last.
 
 `cpu_ratio`: CPU of gateway and worker together over that of LiteLLM, per request; at most 1/3.
-`added_ms`: p50 of the gateway less p50 of the Kafka client; at most 1.5 times p50 of the echo.
+`added_ms`: p50 of the gateway less p50 of the Kafka client; at most 1.5 times p50 of the echo. `copy_ms_p50`
+is the same client's when it reads copies at a reply topic, as the gateway does: they follow the response.
 
 The CPU of the broker is apart (`broker_cpu_ms`). The proxy is installed as the tests' clients are.
 """
@@ -41,12 +42,13 @@ from connectors.kafka.clients import client_settings
 from connectors.kafka.ports import free_port
 from connectors.kafka.topics import ensure_topics
 from schemas.cluster import Cluster
-from schemas.topics import REQUESTS, RESPONSES
+from schemas.topics import GATEWAY_REPLIES, REQUESTS, RESPONSES
 from tests.support import clients_setup
 from tests.support.gateways import admin_key, running_gateways
 
 SIZE_BYTES = 500
 READY_S = 120.0
+SILENCE_MS = 20_000
 LITELLM_KEY = "sk-bench"
 
 
@@ -92,9 +94,9 @@ async def ask(url: str, key: str, requests: int, connections: int) -> Slice:
     return found
 
 
-def ask_kafka(cluster: Cluster, name: str, requests: int, connections: int) -> Slice:
-    """The same closed loop of a bare Kafka client: requests out, responses in."""
-    topic = cluster.topic(RESPONSES.name)
+def ask_kafka(cluster: Cluster, name: str, requests: int, connections: int, topic: str) -> Slice:
+    """The same closed loop of a bare Kafka client: requests out, responses in, or their copies at a topic."""
+    more = {} if topic == cluster.topic(RESPONSES.name) else {"reply_topic": topic}
     consumer: Any = KafkaConsumer(**client_settings(cluster), enable_auto_commit=False)
     producer: Any = KafkaProducer(**client_settings(cluster), linger_ms=0)
     places = [TopicPartition(topic, number) for number in range(cluster.partitions)]
@@ -110,12 +112,15 @@ def ask_kafka(cluster: Cluster, name: str, requests: int, connections: int) -> S
         if (item := next(items, None)) is not None:
             sent_s[item.key] = time.perf_counter()
             to = cluster.topic(REQUESTS.name)
-            producer.send(to, key=item.key, value=item.value, partition=item.partition)
+            value = orjson.dumps(orjson.loads(item.value) | more) if more else item.value
+            producer.send(to, key=item.key, value=value, partition=item.partition)
 
     for _ in range(connections):
         send()
     while sent_s:
-        for records in consumer.poll(timeout_ms=1000).values():
+        polled = consumer.poll(timeout_ms=SILENCE_MS)
+        assert polled, f"{len(sent_s)} requests have no answer"
+        for records in polled.values():
             for record in records:
                 if record.key in sent_s:
                     found.times_ms.append((time.perf_counter() - sent_s.pop(record.key)) * 1000)
@@ -177,9 +182,11 @@ class Rounds:
         return self._note(name, pids, lambda: asyncio.run(ask(url, key, self._requests, self._connections)))
 
     def kafka(self, number: int) -> None:
-        """A slice of the Kafka client."""
-        name, cluster = f"bare{number}", self._run.cluster
-        self._note("kafka", {}, lambda: ask_kafka(cluster, name, self._requests, self._connections))
+        """Slices of the Kafka client, by response and by copy."""
+        cluster = self._run.cluster
+        for name, topic in (("kafka", RESPONSES), ("copy", GATEWAY_REPLIES)):
+            wish = (f"{name}{number}", self._requests, self._connections, cluster.topic(topic.name))
+            self._note(name, {}, lambda wish=wish: ask_kafka(cluster, *wish))
 
     def echo(self, number: int, rate: float) -> None:
         """A slice of the echo, at a rate."""
