@@ -16,7 +16,7 @@ SCRIPT = """
 import sys
 from tests.connectors.bench.test_poison import call_of
 from connectors.bench.poison import PoisonCodec
-PoisonCodec(None).encode(call_of(sys.argv[1]))
+PoisonCodec().encode(call_of(sys.argv[1]))
 """
 
 
@@ -38,7 +38,7 @@ def test_poison_ends_the_process_and_is_noted(tmp_path: Path):
 
 
 def test_other_prompts_pass(tmp_path: Path):
-    request = poison.PoisonCodec(None).encode(call_of("hello"))
+    request = poison.PoisonCodec().encode(call_of("hello"))
 
     assert request.url == "http://127.0.0.1:9/v1/chat/completions"
 
@@ -54,10 +54,10 @@ def test_end_without_a_log_file_is_an_end_all_the_same(monkeypatch: pytest.Monke
     codes: list[int] = []
     monkeypatch.delenv(poison.LOG_VARIABLE, raising=False)
     monkeypatch.setattr(os, "_exit", codes.append)
-    poison.PoisonCodec(None).encode(call_of(poison.MARK))
+    poison.PoisonCodec().encode(call_of(poison.MARK))
 
     monkeypatch.setenv(poison.LOG_VARIABLE, str(tmp_path / "p.log"))
-    poison.PoisonCodec(None).encode(call_of(poison.MARK))
+    poison.PoisonCodec().encode(call_of(poison.MARK))
 
     assert codes == [poison.EXIT_CODE] * 2
     assert (tmp_path / "p.log").read_text() == "r1\n"
