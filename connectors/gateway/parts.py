@@ -1,7 +1,7 @@
 """What the gateway is made of: the values and seams that its packages get.
 
-Each package exports `routes(parts)`; `app.py` puts them together. Those that hold connections or threads are a
-`Part`, made by `flows/cli_gateway.py` and started in this order: exchange, doors, socket.
+Each package exports `routes(parts)`; `app.py` puts them together. Those that hold connections or threads are
+a `Part`, made by `flows/cli_gateway.py` and started in this order: exchange, doors, socket.
 
     exchange    KafkaExchange: Part, Exchange, Streams
     doors       Part, Doorkeeper, Tickets; routes(parts), and admin_app(parts) mounted at /api
