@@ -162,12 +162,12 @@ def _send(client: Client, letter: DeadLetter, now_ms: int) -> None:
 
 
 def _letters(since: str) -> list[DeadLetter]:
-    """Dead letters of the last time, oldest first; one that was written twice stands once."""
+    """Dead letters of the last time, oldest first, then by record; one that was written twice stands once."""
     since_ms = int((time.time() - seconds_option(since)) * 1000)
     cluster = load_settings().cluster
     with reading(cluster) as reader:
         found = _read(reader, cluster, since_ms)
-    return sorted(found.values(), key=lambda letter: letter.timestamp_ms)
+    return sorted(found.values(), key=lambda letter: (letter.timestamp_ms, letter.source))
 
 
 def _read(reader: Reader, cluster: Cluster, since_ms: int) -> Mapping[str, DeadLetter]:

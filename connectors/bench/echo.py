@@ -19,6 +19,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from connectors.bench.load import make_producer
 from connectors.kafka.clients import client_settings
+from connectors.kafka.membership import remember_join
 from schemas.cluster import Cluster
 from schemas.topics import DAY_MS, Topic
 
@@ -43,6 +44,7 @@ class Echo:
             max_partition_fetch_bytes=4 << 20,
             max_poll_records=2000,
         )
+        remember_join(self._consumer)
         self._acknowledged: dict[TopicPartition, int] = {}
         self._committed_s = time.monotonic()
 

@@ -217,4 +217,5 @@ def quieten_kafka_logs(every: timedelta = timedelta(seconds=10)) -> None:
     logger.propagate = False
     logger.setLevel(logging.WARNING)
     logging.getLogger("kafka.cluster").setLevel(logging.CRITICAL)  # it complains when a client is closed
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it complains of a machine that is busy
     logger.addHandler(QuietHandler(logging.getLogger("weir.kafka"), every))

@@ -84,6 +84,13 @@ def make_room_for_parked(consumer: KafkaConsumer) -> None:
         fetcher._next_partition_records = None
 
 
+def remember_join(consumer: KafkaConsumer) -> None:
+    """A join in flight is awaited even where its cause goes away; before the first poll."""
+    coordinator: Any = cast(Any, consumer)._coordinator
+    need: Callable[[], bool] = coordinator.need_rejoin
+    coordinator.need_rejoin = lambda: coordinator.rejoining or need()
+
+
 class LeasedHeartbeat(Heartbeat):
     """kafka-python's heartbeat bookkeeping, which also keeps the lease."""
 
@@ -126,8 +133,7 @@ class Membership:
         heartbeat = LeasedHeartbeat(lease, stable, **coordinator.config)
         coordinator.heartbeat = heartbeat
         coordinator.request_rejoin = self._request_rejoin
-        need: Callable[[], bool] = coordinator.need_rejoin
-        coordinator.need_rejoin = lambda: coordinator.rejoining or need()
+        remember_join(consumer)
 
     def put_off_rejoin(self) -> None:
         """Swallow the follow-up join of the cooperative move that is going on; `rejoin` makes up for it."""

@@ -19,6 +19,7 @@ import orjson
 import yaml
 from kafka import KafkaConsumer, KafkaProducer
 
+from connectors.kafka.membership import remember_join
 from connectors.process.standby import read_role
 from schemas.packed import NO_OFFSET, Settled, Started, pack_settled, pack_started
 
@@ -66,6 +67,7 @@ class StandIn:
             heartbeat_interval_ms=500,
             group_instance_id=os.environ.get("WEIR_INSTANCE_ID"),
         )
+        remember_join(self.consumer)
         self.producer = KafkaProducer(bootstrap_servers=BROKERS, linger_ms=5)
         self.pool = ThreadPoolExecutor(64)
         self.seen = 0
