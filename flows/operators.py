@@ -2,6 +2,7 @@
 
 - `stage`      a step that never waits: a rule over the batch at hand
 - `async_map`  a step that hands items over and emits them when they are done
+- `stage_or_wait`  a stage in which a few items wait, and the many others don't
 """
 
 import zlib
@@ -56,6 +57,45 @@ def async_map(
     keyed = op.map("shard", up, lambda item: (str(zlib.crc32(shard(item).encode()) % SHARDS), item))
     done = op.stateful_batch("work", keyed, lambda _: AsyncLogic(start, bypass, ring))
     return op.map("unkey", done, lambda pair: pair[1])
+
+
+@operator
+def stage_or_wait(
+    step_id: str,
+    up: Stream[X],
+    rule: Callable[[list[X]], list[Y]],
+    waits: Callable[[X], bool],
+    start: Start[X, Y],
+    ring: Callable[[], None] | None = None,
+) -> Stream[Y]:
+    """Apply a rule at once to what need not wait; hand the rest over, and emit each when it is done.
+
+    What need not wait never sees the waiting: one call of `waits` is its whole price.
+
+    Args:
+        step_id: Name of the step.
+        up: Items.
+        rule: For the batch of those that need not wait, in their order.
+        waits: Whether an item must wait; asked twice, so it has to answer the same.
+        start: Begins the work on those that must.
+        ring: Called whenever an item is done, where the flow's source rests until it is.
+    """
+
+    def at_once(items: list[X]) -> list[Y]:
+        ready = [item for item in items if not waits(item)]
+        return rule(ready) if ready else []
+
+    def keyed(items: list[X]) -> list[tuple[str, X]]:
+        return [("", item) for item in items if waits(item)]
+
+    passed = op.flat_map_batch("rule", up, at_once)
+    waiting = op.flat_map_batch("waiting", up, keyed)
+    done = op.stateful_batch("work", waiting, lambda _: AsyncLogic(start, _never, ring))
+    return op.merge("merge", passed, op.map("unkey", done, lambda pair: pair[1]))
+
+
+def _never(_: object) -> None:
+    return None
 
 
 class AsyncLogic(StatefulBatchLogic[X, Y, None]):

@@ -3,11 +3,12 @@
     llm.requests -> decode -> admit -> recall -> count -> cache -> route -> compress -> batch -> call
                  -> respond (llm.responses: the commit point) -> settle (what is derived, then the offset)
 
-An item is a `Job` on its way, or an `Ended` that passes the remaining steps by. Nothing here waits but
-`call` and `respond`, and they wait outside the flow's thread.
+An item is a `Job` on its way, or an `Ended` that passes the remaining steps by. `call` and `respond` wait,
+and so do the few items that a `Waiting` step says so of; all of them wait outside the flow's thread.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import bytewax.operators as op
@@ -15,13 +16,25 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.outputs import Sink
 
-from flows.operators import async_map, stage
+from flows.operators import Start, async_map, stage, stage_or_wait
 from flows.stages.jobs import Ended, Job, Work
 from schemas.arrivals import Outcome
 from schemas.records import Record
 
 Rule = Callable[[list[Work]], list[Work]]
 """A step over the batch at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A step in which some items wait for what lies outside, or for a slow answer."""
+
+    rule: Rule
+    """The step for the items that need not wait: most of them."""
+    waits: Callable[[Work], bool]
+    """Whether an item must wait; cheap, and the same when asked again."""
+    start: Start[Work, Work]
+    """Does the whole step for those that must, outside the flow's thread, within a bounded time."""
 
 
 class Steps(Protocol):
@@ -32,7 +45,7 @@ class Steps(Protocol):
         ...
 
     @property
-    def between(self) -> list[tuple[str, Rule]]:
+    def between(self) -> list[tuple[str, Rule | Waiting]]:
         """The steps between `decode` and `call`, by name, in order."""
         ...
 
@@ -58,7 +71,10 @@ def build(
     records = op.input("llm_requests", flow, source)
     work = stage("decode", records, steps.decode)
     for name, rule in steps.between:
-        work = stage(name, work, rule)
+        if isinstance(rule, Waiting):
+            work = stage_or_wait(name, work, rule.rule, rule.waits, rule.start, ring)
+        else:
+            work = stage(name, work, rule)
     ended = async_map("call", work, steps.call, bypass=_ended, shard=_route, ring=ring)
     outcomes = async_map("respond", ended, steps.respond, bypass=_nothing, shard=_respond, ring=ring)
     op.output("settle", outcomes, sink)

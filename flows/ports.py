@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from flows.stages.jobs import Failed, Gathered, Job
 from schemas.arrivals import Arrival, Identity, Outcome
 from schemas.calls import Answer, Call, HttpRequest, Piece, Route
 from schemas.records import Outgoing, Record
@@ -127,4 +128,24 @@ class Outlet(Protocol):
         lost: Callable[[Exception], None] | None = None,
     ) -> None:
         """Hand a record over; without `lost`, its loss ends the process."""
+        ...
+
+
+class Gatherer(Protocol):
+    """Fetches what a request needs from outside before it is counted: a context, a history, memories."""
+
+    name: str
+    """What it fetches, in words, as messages say it: `the referenced context`."""
+    field: str | None
+    """The request's field that asks for it."""
+
+    def wants(self, job: Job) -> bool:
+        """Whether the job needs it. On the flow's thread, for every job: one look at an attribute."""
+        ...
+
+    async def gather(self, job: Job) -> Gathered | Failed:
+        """Fetch it; the job itself stays as it is. Runs on the call loop and never blocks it.
+
+        It is cancelled when its time is over; what it began in a thread must end by itself.
+        """
         ...

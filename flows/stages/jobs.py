@@ -1,5 +1,6 @@
 """What flows: a job on its way to an answer, or a failure as a value."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas.arrivals import Identity
@@ -47,6 +48,26 @@ class CallPlan:
     """Why the first one is first: `named`, `first healthy`, ..."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What was fetched for a job from outside the request; the parts of several sources are joined."""
+
+    context: str | None = None
+    """Text that takes the place of the request's `context`."""
+    history: tuple[Message, ...] = ()
+    """Earlier turns of the conversation, oldest first."""
+    memories: tuple[str, ...] = ()
+    """What is remembered and may help, best first."""
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Remarks for the response: what could not be had, by the name of its source."""
+    hold: object = None
+    """Kept for as long as the job lives; it gives back what the job occupies when it is dropped."""
+
+
+NOTHING = Gathered()
+"""What most jobs need from outside."""
+
+
 @dataclass(slots=True)
 class Job:
     """A request on its way through the steps. One owner at a time: each step fills in its part."""
@@ -65,6 +86,8 @@ class Job:
     """When the flow took it, Unix time in milliseconds."""
     deadline_ms: int | None = None
     """Moment after which no answer is wanted."""
+    gathered: Gathered = NOTHING
+    """What was fetched for it before `recall`."""
     messages: tuple[Message, ...] = ()
     """The turns to send, context included; filled by `recall`."""
     input_tokens: int = 0

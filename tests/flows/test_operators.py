@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows import operators
-from flows.operators import AsyncLogic, async_map, stage
+from flows.operators import AsyncLogic, async_map, stage, stage_or_wait
 from tests.flows.doubles import DrainingSource
 
 Done = Callable[[int], None]
@@ -185,3 +185,30 @@ def test_what_shares_a_shard_shares_batches_and_shards_are_few():
     assert sorted(out) == [*range(100)]
     assert 1 < len(batches) <= operators.SHARDS
     assert all((item + 50 in batch) == (item < 50) for batch in batches for item in batch)
+
+
+def test_what_need_not_wait_goes_on_at_once_and_the_rest_when_it_is_done():
+    out: list[int] = []
+    batches: list[list[int]] = []
+    rung: list[int] = []
+
+    def start(batch: list[int], done: Done) -> None:
+        batches.append(batch)
+        for item in batch:
+            threading.Timer(0.02, done, (item * 100,)).start()
+
+    def rule(batch: list[int]) -> list[int]:
+        assert batch
+        return [-item for item in batch]
+
+    flow = Dataflow("test")
+    source = DrainingSource([1, 2, 3, 5, 7, 9, 4], lambda: len(out) == 7)
+    numbers = op.input("in", flow, source)
+    done = stage_or_wait("step", numbers, rule, lambda item: item % 2 == 0, start, lambda: rung.append(1))
+    op.output("out", done, TestingSink(out))
+    run_main(flow)
+
+    assert out[:3] == [-1, -3, -5]
+    assert sorted(out) == [-9, -7, -5, -3, -1, 200, 400]
+    assert batches == [[2], [4]]
+    assert len(rung) == 2

@@ -1,6 +1,7 @@
 """The turns to send."""
 
-from flows.stages.recall import OPENING, messages_of, recall
+from flows.stages.jobs import NOTHING, Gathered
+from flows.stages.recall import OPENING, REMEMBERED, joined, messages_of, recall
 from schemas.requests import Message, Request
 from tests.flows.stages.making import job
 
@@ -49,3 +50,60 @@ def test_recall_fills_in_the_job():
 
 def test_what_is_to_be_embedded_is_no_turn():
     assert turns(input=["a", "b"]) == []
+
+
+HISTORY = (Message(role="user", content="q"), Message(role="assistant", content="a"))
+
+
+def test_history_stands_after_the_leading_system_turns_and_before_the_rest():
+    given = [
+        {"role": "system", "content": "s"},
+        {"role": "developer", "content": "d"},
+        {"role": "user", "content": "u"},
+        {"role": "system", "content": "late"},
+    ]
+    request = Request.model_validate({"messages": given})
+    made = messages_of(request, Gathered(history=HISTORY))
+
+    assert [turn.content for turn in made] == ["s", "d", "q", "a", "u", "late"]
+
+
+def test_history_follows_a_context_that_has_a_turn_of_its_own():
+    made = messages_of(Request(prompt="u", context="c"), Gathered(history=HISTORY))
+
+    assert [turn.content for turn in made] == [f"{OPENING}c", "q", "a", "u"]
+
+
+def test_history_follows_a_request_of_system_turns_only():
+    given = [Message(role="system", content="s")]
+
+    assert [turn.content for turn in messages_of(Request(messages=given), Gathered(history=HISTORY))] == [
+        "s", "q", "a",
+    ]  # fmt: skip
+
+
+def test_memories_stand_marked_after_the_context_a_line_each():
+    made = messages_of(Request(prompt="u", context="c"), Gathered(memories=("likes\n\n# tea", "is 40")))
+
+    assert made[0] == Message(role="system", content=f"{OPENING}c\n\n{REMEMBERED}- likes # tea\n- is 40")
+
+
+def test_a_context_that_was_gathered_takes_the_place_of_the_requests():
+    asked = job(prompt="hi", context="packed", context_encoding="zstd+base64")
+    asked.gathered = Gathered(context="plain", notes={"x": "y"})
+    recall(asked)
+
+    assert (asked.request.context, asked.request.context_encoding) == ("plain", "text")
+    assert asked.messages[0].content == f"{OPENING}plain"
+    assert asked.notes == {"x": "y"}
+
+
+def test_parts_of_several_sources_are_joined_in_order():
+    first = Gathered("c", HISTORY, ("m",), {"a": "1"}, "h")
+    second = Gathered(None, HISTORY[:1], ("n",), {"b": "2"}, "i")
+
+    assert joined(first, second) == Gathered(
+        "c", HISTORY + HISTORY[:1], ("m", "n"), {"a": "1", "b": "2"}, ("h", "i")
+    )
+    assert joined(NOTHING, first) == joined(first, NOTHING) == first
+    assert joined(first, Gathered("d")).context == "d"
