@@ -37,7 +37,7 @@ from flows.settings_values import (
 from flows.stages.admit import AdmitPolicy
 from flows.stages.catalogue import ANY, AUTO, Catalogue
 from flows.stages.health import HealthPolicy
-from flows.stages.limits import Limits
+from flows.stages.limits import Limits, RecallPolicy
 from flows.stages.retry import RetryPolicy
 from schemas.calls import Route, Timeouts
 from schemas.cluster import Cluster, Delivery
@@ -53,6 +53,7 @@ LIMITS: Parsers = {
     "default_timeout": some_duration, "max_timeout": some_duration,
 }  # fmt: skip
 COUNTING: Parsers = {"tokenizer": text}
+RECALL: Parsers = {"timeout": some_duration}
 _RETRY_NAMES = {"num_retries": ("retries_per_route", count), "retry_after": ("min_wait", duration)}
 _HEALTH_NAMES = {"allowed_fails": ("allowed_fails", positive), "cooldown_time": ("cooldown", duration)}
 
@@ -89,6 +90,8 @@ class Settings:
     """Sizes and times of requests and answers."""
     counting: Counting = field(default_factory=Counting)
     """How tokens are counted."""
+    recall: RecallPolicy = field(default_factory=RecallPolicy)
+    """How long a request waits for what lies outside it."""
     plugins: tuple[str, ...] = ()
     """Python modules that bring providers of their own; the application imports them."""
     source: str | None = None
@@ -152,6 +155,7 @@ def _settings(file: Mapping[str, object], source: str | None, env: Mapping[str, 
         health=filled("weir.health", weir["health"], _taken(common, HealthPolicy(), _HEALTH_NAMES), HEALTH),
         limits=filled("weir.limits", weir["limits"], Limits(), LIMITS),
         counting=changed(counting, from_env("counting", env)),
+        recall=filled("weir.recall", weir["recall"], RecallPolicy(), RECALL),
         plugins=plugins,
         source=source,
         warnings=(*warnings, *models),

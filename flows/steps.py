@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from kafka.partitioner.default import murmur2
 
+from flows.orchestrate import Rule, Waiting
 from flows.ports import Answers, Counter, Door
+from flows.recalling import Recalling
 from flows.stages.admit import AdmitPolicy, admit, deadline_ms, reply_fault
 from flows.stages.batch import batch
 from flows.stages.cache import cache
@@ -48,6 +50,8 @@ class StepPorts:
     """Topics that may be named as reply topics, and their number of partitions."""
     observe: Observe
     """Counts outcomes."""
+    recalling: Recalling | None = None
+    """Fetches what requests need from outside; `None` where nothing can be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +74,23 @@ class BoundSteps:
     def __init__(self, ports: StepPorts, policy: StepPolicy, health: Health) -> None:
         self._ports, self._policy, self._health = ports, policy, health
         self._admit = AdmitPolicy(policy.reply_prefixes, policy.limits)
-        self.between: list[tuple[str, Callable[[list[Work]], list[Work]]]] = [
+        self.between: list[tuple[str, Rule | Waiting]] = [
             ("admit", self.admit),
-            ("recall", lambda items: _each(items, recall)),
+            ("recall", self._recall(ports.recalling)),
             ("count", self.count),
             ("cache", lambda items: _each(items, cache)),
             ("route", self.route),
             ("compress", lambda items: _each(items, compress)),
             ("batch", self.batch),
         ]
+
+    def _recall(self, recalling: Recalling | None) -> Rule | Waiting:
+        """At once, but for jobs that need something from outside."""
+
+        def at_once(items: list[Work]) -> list[Work]:
+            return _each(items, recall)
+
+        return at_once if recalling is None else Waiting(at_once, recalling.waits, recalling.start)
 
     def decode(self, records: list[Record]) -> list[Work]:
         """Bytes to jobs; what can't be read is at its end."""

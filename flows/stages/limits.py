@@ -20,3 +20,11 @@ class Limits:
     """Wait for an answer where the request names neither timeout nor deadline."""
     max_timeout: timedelta = timedelta(days=7)
     """Longest wait, whatever the request names: requests are kept as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecallPolicy:
+    """How long recall waits."""
+
+    timeout: timedelta = timedelta(seconds=10)
+    """Longest wait of a request for what lies outside; where the deadline is earlier, that."""

@@ -6,6 +6,7 @@ from uuid import UUID
 import orjson
 import pytest
 
+from flows.orchestrate import Waiting
 from flows.stages.forward import home
 from flows.stages.jobs import Ended, Failed, Job, Work
 from flows.steps import BoundSteps, murmur2
@@ -29,6 +30,7 @@ def through(steps: BoundSteps, *records: Record) -> list[Work]:
     """What comes out of all steps before the call."""
     work = steps.decode(list(records))
     for _, rule in steps.between:
+        assert not isinstance(rule, Waiting)
         work = rule(work)
     return work
 
