@@ -11,7 +11,7 @@ class Code(StrEnum):
     TOKEN_LIMIT_EXCEEDED = "token_limit_exceeded"
     """The request does not fit the model's window; the message has the numbers."""
     MODEL_UNAVAILABLE = "model_unavailable"
-    """No route could answer: unknown model, provider down, or every attempt and fallback used up."""
+    """No route could answer (unknown model, provider down, every fallback used up), or a store is down."""
     BUDGET_EXCEEDED = "budget_exceeded"
     """The tenant's tokens or money for the period are used up."""
     DEADLINE_EXCEEDED = "deadline_exceeded"

@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import ConfigDict, model_validator
 
 from schemas.base import Event, FirstFault, JsonObject
+from schemas.references import ContextRef
 
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
 """Largest value of a request record; what is larger comes by reference."""
@@ -114,6 +115,8 @@ class Request(Event):
     """Text that the answer should draw on; with `context_encoding` it may be packed."""
     context_encoding: Literal["text", "zstd+base64"] = "text"
     """How `context` is written: as it is, or compressed with zstd and then base64."""
+    context_ref: ContextRef | None = None
+    """Where the context lies, in place of `context`, when it is too large for the topic."""
     max_tokens: Annotated[int, Gt(0)] | None = None
     """Most tokens the answer may have, in the model's own tokens."""
     max_completion_tokens: Annotated[int, Gt(0)] | None = None
@@ -161,8 +164,11 @@ class Request(Event):
             raise ValueError("give either `prompt`, `messages` or `input`")
         if self.input is not None and self.stream:
             raise ValueError("`stream` can't be true with `input`: vectors come whole")
-        if self.input is not None and self.context is not None:
-            raise ValueError("`context` has no place beside `input`: put it into the texts")
+        given = "context" if self.context_ref is None else "context_ref"
+        if self.input is not None and getattr(self, given) is not None:
+            raise ValueError(f"`{given}` has no place beside `input`: put it into the texts")
+        if self.context is not None and self.context_ref is not None:
+            raise ValueError("give either `context` or `context_ref`")
         return self
 
     @property

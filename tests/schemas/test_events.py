@@ -1,5 +1,6 @@
 """Events: small to write, closed where they should be, the same after a round trip over the wire."""
 
+import re
 from uuid import UUID
 
 import orjson
@@ -46,6 +47,7 @@ OTHER = st.fixed_dictionaries(
         "deadline_ms": st.integers(1, 2**53),
         "cache": st.sampled_from(CacheMode),
         "metadata": OBJECT,
+        "context_ref": st.just({"url": "s3://b/x", "size_bytes": 7, "sha256": "0" * 64}),
         "reply_partition": COUNT,
         "frequency_penalty": st.floats(-2, 2),
     },
@@ -191,6 +193,27 @@ def test_failures_that_time_or_money_may_cure_are_not_remembered():
         Code.REFUSED,
         Code.CRASH_LOOP,
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"context": "c"}, "give either `context` or `context_ref`"),
+        ({"prompt": None, "input": "x"}, "`context_ref` has no place beside `input`"),
+        ({"context_ref": {"url": ""}}, "context_ref.url"),
+        ({"context_ref": {"url": "s3://b/x", "sha256": "abc"}}, "context_ref.sha256"),
+        ({"context_ref": {"url": "s3://b/x", "media_type": "image/png"}}, "context_ref.media_type"),
+        ({"context_ref": {"url": "s3://b/x", "media_type": "text/plain; charset=latin-1"}}, "media_type"),
+        ({"context_ref": {"url": "s3://b/x", "size_bytes": -1}}, "context_ref.size_bytes"),
+        ({"context_ref": {"url": "s3://b/x", "follow": True}}, "context_ref.follow"),
+        ({"context_ref": "s3://b/x"}, "context_ref"),
+    ],
+)
+def test_a_reference_that_breaks_the_contract_is_refused(fields: dict[str, object], message: str):
+    body = {"prompt": "hi", "context_ref": {"url": "s3://b/x"}} | fields
+
+    with pytest.raises(ValidationError, match=re.escape(message)):
+        Request.model_validate(body)
 
 
 def test_a_context_id_is_a_uuid():
