@@ -42,12 +42,11 @@ from connectors.metrics.recorder import Publisher, Recorder
 from connectors.providers.ollama_lengths import with_lengths
 from connectors.providers.registry import Registry
 from connectors.tokenizers.counter import build as build_counter
+from flows.app_recall import recalling
 from flows.bell import Bell
 from flows.calling import CallPolicy, CallPorts, Calls
 from flows.garbage import Garbage
 from flows.orchestrate import build
-from flows.ports import Gatherer
-from flows.recalling import Recalling
 from flows.settings import Settings, load
 from flows.stages.health import Health
 from flows.steps import BoundSteps, StepPolicy, StepPorts
@@ -131,12 +130,8 @@ class Worker:
             answers=Answering(self._settings.cluster, self._ownership, self._outbox),
             reply_topics=lambda: self._control.reply_topics,
             observe=self._recorder.observe,
-            recalling=Recalling(self._gatherers(), self._calls.loop, self._settings.recall),
+            recalling=recalling(self._settings.outside, self._calls.loop),
         )
-
-    def _gatherers(self) -> list[Gatherer]:
-        """What recall fetches from: each with its own place in the job's messages, in this order."""
-        return []
 
     def _step_policy(self) -> StepPolicy:
         settings = self._settings

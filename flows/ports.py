@@ -7,6 +7,7 @@ from flows.stages.jobs import Failed, Gathered, Job
 from schemas.arrivals import Arrival, Identity, Outcome
 from schemas.calls import Answer, Call, HttpRequest, Piece, Route
 from schemas.records import Outgoing, Record
+from schemas.references import ContextRef
 
 PieceSink = Callable[[Piece], Awaitable[None]]
 """Where a stream's pieces go; awaiting it is the back-pressure."""
@@ -134,10 +135,15 @@ class Outlet(Protocol):
 class Gatherer(Protocol):
     """Fetches what a request needs from outside before it is counted: a context, a history, memories."""
 
-    name: str
-    """What it fetches, in words, as messages say it: `the referenced context`."""
-    field: str | None
-    """The request's field that asks for it."""
+    @property
+    def name(self) -> str:
+        """What it fetches, in words, as messages say it: `the referenced context`."""
+        ...
+
+    @property
+    def field(self) -> str | None:
+        """The request's field that asks for it."""
+        ...
 
     def wants(self, job: Job) -> bool:
         """Whether the job needs it. On the flow's thread, for every job: one look at an attribute."""
@@ -147,5 +153,17 @@ class Gatherer(Protocol):
         """Fetch it; the job itself stays as it is. Runs on the call loop and never blocks it.
 
         It is cancelled when its time is over; what it began in a thread must end by itself.
+        """
+        ...
+
+
+class References(Protocol):
+    """Reads contexts that lie outside the topic."""
+
+    async def read(self, ref: ContextRef, tenant: str) -> tuple[str, object]:
+        """The text, and what to keep for as long as the text is kept: it bounds what is held at a time.
+
+        Raises:
+            ReferenceProblem: One of its leaves.
         """
         ...

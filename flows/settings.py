@@ -14,6 +14,7 @@ from flows.settings_env import DELIVERY, EXTRACTIVE, KAFKA, from_env, routes_of
 from flows.settings_files import read
 from flows.settings_keys import GENERAL, LITELLM, ROUTER, TOP, WEIR, SettingsError, check_keys, nearest
 from flows.settings_models import PROVIDERS, Defaults, Models, timeouts_of
+from flows.settings_recall import Outside, outside
 from flows.settings_values import (
     Frozen,
     Parser,
@@ -37,7 +38,7 @@ from flows.settings_values import (
 from flows.stages.admit import AdmitPolicy
 from flows.stages.catalogue import ANY, AUTO, Catalogue
 from flows.stages.health import HealthPolicy
-from flows.stages.limits import Limits, RecallPolicy
+from flows.stages.limits import Limits
 from flows.stages.retry import RetryPolicy
 from schemas.calls import Route, Timeouts
 from schemas.cluster import Cluster, Delivery
@@ -53,7 +54,6 @@ LIMITS: Parsers = {
     "default_timeout": some_duration, "max_timeout": some_duration,
 }  # fmt: skip
 COUNTING: Parsers = {"tokenizer": text}
-RECALL: Parsers = {"timeout": some_duration}
 _RETRY_NAMES = {"num_retries": ("retries_per_route", count), "retry_after": ("min_wait", duration)}
 _HEALTH_NAMES = {"allowed_fails": ("allowed_fails", positive), "cooldown_time": ("cooldown", duration)}
 
@@ -90,8 +90,8 @@ class Settings:
     """Sizes and times of requests and answers."""
     counting: Counting = field(default_factory=Counting)
     """How tokens are counted."""
-    recall: RecallPolicy = field(default_factory=RecallPolicy)
-    """How long a request waits for what lies outside it."""
+    outside: Outside = field(default_factory=Outside)
+    """What requests may ask for that lies outside them."""
     plugins: tuple[str, ...] = ()
     """Python modules that bring providers of their own; the application imports them."""
     source: str | None = None
@@ -155,7 +155,7 @@ def _settings(file: Mapping[str, object], source: str | None, env: Mapping[str, 
         health=filled("weir.health", weir["health"], _taken(common, HealthPolicy(), _HEALTH_NAMES), HEALTH),
         limits=filled("weir.limits", weir["limits"], Limits(), LIMITS),
         counting=changed(counting, from_env("counting", env)),
-        recall=filled("weir.recall", weir["recall"], RecallPolicy(), RECALL),
+        outside=outside(weir),
         plugins=plugins,
         source=source,
         warnings=(*warnings, *models),

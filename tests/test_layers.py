@@ -37,7 +37,7 @@ def allowed(module: str) -> tuple[str, ...]:
     """The packages of ours that a module may import."""
     if within(module, "flows.stages"):
         return "schemas", "flows.stages"
-    if module == "flows.app" or module.startswith("flows.cli"):
+    if module == "flows.app" or module.startswith(("flows.app_", "flows.cli")):
         return PACKAGES
     top = module.partition(".")[0]
     return ("schemas",) if top == "schemas" else ("schemas", top)
@@ -151,6 +151,7 @@ def test_a_planted_import_across_layers_is_caught(module: str, source: str, brok
             "from kafka import KafkaConsumer\nfrom schemas.records import Record\nimport time",
         ),
         ("flows.app", "from connectors.kafka import feeder"),
+        ("flows.app_recall", "from connectors.kafka import feeder"),
         ("flows.cli_ops", "import connectors.process.supervisor, contracts.cli, flows.app"),
         ("flows.operators", "import time\nfrom flows.stages import decode\nimport bytewax.operators"),
     ],

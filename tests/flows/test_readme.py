@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from flows import cli
-from flows.settings import load
+from flows.settings import Settings, load
 from tests.support.command import environment
 from tests.support.kafka import Topics, requires
 from tests.support.worker import running_worker
@@ -62,14 +62,16 @@ def test_the_kcat_commands_of_the_readme_ask_and_read(topics: Topics, tmp_path: 
     assert orjson.loads(answers[0].partition(" ")[2])["request_id"] == "demo-1"
 
 
-def test_the_configuration_of_the_readme_loads_without_a_warning(tmp_path: Path):
-    (text,) = blocks("yaml")
-    (tmp_path / "weir.yaml").write_text(text)
+def test_the_configurations_of_the_readme_load_without_a_warning(tmp_path: Path):
+    texts = blocks("yaml")
+    found: list[Settings] = []
+    for text in texts:
+        (tmp_path / "weir.yaml").write_text(text)
+        found.append(load(str(tmp_path / "weir.yaml"), {"OPENAI_API_KEY": "k"}))
 
-    settings = load(str(tmp_path / "weir.yaml"), {"OPENAI_API_KEY": "k"})
-
-    assert settings.warnings == ()
-    assert [route.model_name for route in settings.routes][:2] == ["small", "large"]
+    assert [settings.warnings for settings in found] == [()] * len(texts)
+    assert [route.model_name for route in found[0].routes][:2] == ["small", "large"]
+    assert {settings.outside.references.roots for settings in found} > {()}
 
 
 def test_every_command_of_the_readme_exists(capsys: pytest.CaptureFixture[str]):

@@ -58,6 +58,8 @@ weir:
   delivery: {session: 6s, heartbeat: 500ms, credits: 50, buffer_bytes: 4MiB, ledger: TRAILING}
   retry: {base: 100ms, factor: 3}
   limits: {max_request_bytes: 1 MB, default_timeout: 5m}
+  recall: {timeout: 3s}
+  references: {roots: ["file:///a", "s3://b"], max_bytes: 1MB}
   counting: {tokenizer: cl100k}
 """
 
@@ -114,6 +116,9 @@ def test_own_sections_fill_the_tree(full: Settings):
     assert (delivery.session, delivery.credits, delivery.ledger) == (timedelta(seconds=6), 50, "trailing")
     assert delivery.buffer_bytes == 4 * 1024 * 1024
     assert (full.limits.max_request_bytes, full.limits.default_timeout) == (10**6, timedelta(minutes=5))
+    assert full.outside.recall.timeout == timedelta(seconds=3)
+    assert full.outside.references.roots == ("file:///a", "s3://b")
+    assert full.outside.references.max_bytes == 10**6
     assert full.counting.tokenizer == "cl100k"
 
 

@@ -55,6 +55,12 @@ def test_password_in_the_file_may_name_a_variable(tmp_path: Path):
         ("weir: {delivery: {session: soon}}", "weir.delivery.session: must be a duration"),
         ("weir: {delivery: {session: 1s}}", "weir.delivery: session must be at least three heartbeats"),
         ("weir: {delivery: {commit_every: 1ms}}", "weir.delivery.commit_every: must be at least 10ms"),
+        ("weir: {recall: {timeout: 0s}}", "weir.recall.timeout: must be a duration over 0"),
+        ("weir: {references: {root: x}}", "weir.references.root: unknown key; did you mean `roots`?"),
+        (
+            "weir: {references: {max_bytes: 1GB}}",
+            "weir.references.held_bytes: must be at least max_bytes",
+        ),
         (
             "weir: {limits: {max_request_bytes: 0}}",
             "weir.limits.max_request_bytes: must be a number of bytes",
