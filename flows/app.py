@@ -8,7 +8,6 @@ serves with the settings of the environment; `weir worker` does the same with mo
 import asyncio
 import atexit
 import functools
-import gc
 import importlib
 import logging
 import os
@@ -16,14 +15,13 @@ import resource
 import signal
 import socket
 import sys
-import threading
-import time
 from dataclasses import replace
 
 from bytewax.dataflow import Dataflow
 from bytewax.run import cli_main
 
 from connectors.kafka.answering import Answering
+from connectors.kafka.calibration import CalibrationTopic
 from connectors.kafka.clients import probe, quieten_kafka_logs
 from connectors.kafka.control import Control
 from connectors.kafka.copies import Copies
@@ -44,15 +42,17 @@ from connectors.providers.registry import Registry
 from connectors.tokenizers.counter import build as build_counter
 from flows.app_recall import recalling
 from flows.bell import Bell
+from flows.calibrations import Calibrations
 from flows.calling import CallPolicy, CallPorts, Calls
-from flows.garbage import Garbage
 from flows.orchestrate import build
 from flows.settings import Settings, load
+from flows.stages.estimates import assumed
 from flows.stages.health import Health
 from flows.steps import BoundSteps, StepPolicy, StepPorts
+from flows.watchdog import Watchdog
 from schemas.metrics import Snapshot
 from schemas.records import Outgoing
-from schemas.topics import CHUNKS, DEAD_LETTERS, METRICS, REQUESTS, RESPONSES, USAGE
+from schemas.topics import CALIBRATION, CHUNKS, DEAD_LETTERS, METRICS, REQUESTS, RESPONSES, USAGE
 
 _log = logging.getLogger(__name__)
 
@@ -62,11 +62,9 @@ LOST_SESSIONS = 3
 """A worker whose lease has been out for so many sessions while the broker answers gives up."""
 OPEN_FILES = 65_536
 """Soft limit of open files that a worker wants: one per call in flight."""
-ANSWERS = 3
-"""How often in a row the broker must have answered by then."""
 CLOSE_S = 5.0
 """Longest wait for the last records at the end."""
-LOSABLE = (CHUNKS, METRICS)
+LOSABLE = (CHUNKS, METRICS, CALIBRATION)
 """Topics that a worker writes without minding a loss."""
 WRITTEN = (RESPONSES, USAGE, DEAD_LETTERS, REQUESTS)
 """Topics that a worker writes: their metadata is fetched before the first send."""
@@ -103,6 +101,9 @@ class Worker:
         self._registry = Registry()
         health = Health(settings.health)
         self._calls = self._make_calls(health)
+        tokenizer = settings.counting.tokenizer
+        self._calibrations = Calibrations(self._name, lambda provider: assumed(provider, tokenizer))
+        self._lessons = CalibrationTopic(cluster, self._calibrations, self._publish)
         self._recorder = Recorder(self._name, "worker")
         self._publisher = Publisher(cluster.topic(METRICS.name), self._snapshot, self._publish)
         self._steps = BoundSteps(self._step_ports(), self._step_policy(), health)
@@ -130,6 +131,7 @@ class Worker:
             answers=Answering(self._settings.cluster, self._ownership, self._outbox),
             reply_topics=lambda: self._control.reply_topics,
             observe=self._recorder.observe,
+            calibrations=self._calibrations,
             recalling=recalling(self._settings.outside, self._calls.loop),
         )
 
@@ -164,8 +166,22 @@ class Worker:
         asyncio.run_coroutine_threadsafe(self._registry.warm(self._settings.routes), self._calls.loop)
         self._control.start(self._calls.cancel, fatal)
         self._publisher.start()
-        Watchdog(self._settings, self._lease).start()
+        self._lessons.start()
+        self._watchdog().start()
         self._feeder.start()
+
+    def _watchdog(self) -> Watchdog:
+        cluster, session = self._settings.cluster, self._settings.delivery.session
+
+        def answers() -> bool:
+            try:
+                probe(cluster)
+            except KafkaProblem:
+                return False
+            return True
+
+        bound_s = LOST_SESSIONS * session.total_seconds()
+        return Watchdog(lambda: self._lease.overdue_s(boot_s()), bound_s, answers, fatal)
 
     def stop(self) -> None:
         """Feed no more; the flow ends when what is under way has settled, or the drain bound is over."""
@@ -176,6 +192,7 @@ class Worker:
         if not self._started:
             return
         self._publisher.stop()
+        self._lessons.stop()
         self._control.stop()
         self._calls.close()
         self._outbox.close(CLOSE_S)
@@ -194,43 +211,11 @@ class Worker:
         counters = dict(owned.counters)
         counters["window_overwritten"] = owned.window.overwritten
         counters["cancels_dropped"] = owned.cancels.dropped
+        counters["calibrations_unreadable"] = self._calibrations.unreadable
         return self._recorder.snapshot(counters, gauges)
 
     def _publish(self, record: Outgoing) -> None:
         self._outbox.send(record, lost=lambda _: None)
-
-
-class Watchdog:
-    """Looks after the process once a second.
-
-    It exits when its lease has been out for long while the broker answers: it was forgotten. Cycles are
-    collected by the clock.
-    """
-
-    def __init__(self, settings: Settings, lease: Lease) -> None:
-        self._cluster, self._lease = settings.cluster, lease
-        self._bound_s = LOST_SESSIONS * settings.delivery.session.total_seconds()
-
-    def start(self) -> None:
-        """Begin, on a thread of its own."""
-        threading.Thread(target=self._run, name="weir-watchdog", daemon=True).start()
-
-    def _run(self) -> None:
-        answered = 0
-        garbage = Garbage(time.monotonic())
-        while True:
-            time.sleep(1)
-            garbage.tick(time.monotonic(), gc.get_count()[0])
-            if self._lease.overdue_s(boot_s()) <= self._bound_s:
-                answered = 0
-                continue
-            try:
-                probe(self._cluster)
-                answered += 1
-            except KafkaProblem:
-                answered = 0
-            if answered >= ANSWERS:
-                fatal(f"out of the group for {self._bound_s:.0f} s while the broker answers")
 
 
 def prepare() -> None:

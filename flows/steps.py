@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kafka.partitioner.default import murmur2
 
+from flows.calibrations import Calibrations, learn
 from flows.orchestrate import Rule, Waiting
 from flows.ports import Answers, Counter, Door
 from flows.recalling import Recalling
@@ -16,13 +17,14 @@ from flows.stages.catalogue import Catalogue
 from flows.stages.compress import compress
 from flows.stages.count import count_batch
 from flows.stages.decode import decode
+from flows.stages.estimates import AsCounted
 from flows.stages.forward import forward
 from flows.stages.health import Health
 from flows.stages.jobs import Ended, Failed, Job, Work
 from flows.stages.limits import Limits
 from flows.stages.recall import recall
 from flows.stages.respond import respond
-from flows.stages.route import route
+from flows.stages.route import Windows, route
 from schemas.arrivals import Arrival, Outcome
 from schemas.cluster import Cluster
 from schemas.codes import Code
@@ -52,6 +54,8 @@ class StepPorts:
     """Counts outcomes."""
     recalling: Recalling | None = None
     """Fetches what requests need from outside; `None` where nothing can be fetched."""
+    calibrations: Calibrations | None = None
+    """How models count; `None` where our own count holds for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class StepPolicy:
     """Sizes and times."""
     reply_prefixes: tuple[str, ...]
     """Prefixes a reply topic may have."""
+    asked: frozenset[str] = frozenset()
+    """Providers that are asked for their own count near a window."""
 
 
 class BoundSteps:
@@ -74,6 +80,7 @@ class BoundSteps:
     def __init__(self, ports: StepPorts, policy: StepPolicy, health: Health) -> None:
         self._ports, self._policy, self._health = ports, policy, health
         self._admit = AdmitPolicy(policy.reply_prefixes, policy.limits)
+        self._windows = Windows(ports.calibrations or AsCounted(), policy.asked)
         self.between: list[tuple[str, Rule | Waiting]] = [
             ("admit", self.admit),
             ("recall", self._recall(ports.recalling)),
@@ -148,7 +155,7 @@ class BoundSteps:
         now_ms = _now_ms()
 
         def planned(job: Job) -> Work:
-            plan = route(job, self._policy.catalogue, self._health, now_ms)
+            plan = route(job, self._policy.catalogue, self._health, now_ms, self._windows)
             if isinstance(plan, Failed):
                 return _end(job, plan)
             job.plan = plan
@@ -170,6 +177,9 @@ class BoundSteps:
         """Build the responses and begin to write them."""
         now_ms = _now_ms()
         limits, prefix = self._policy.limits, self._policy.cluster.prefix
+        if self._ports.calibrations is not None:
+            for item in ended:
+                learn(item, self._ports.calibrations, time.monotonic())
         outcomes = [respond(item, now_ms, limits.max_answer_bytes, prefix) for item in ended]
         for outcome in outcomes:
             self._ports.observe(outcome)

@@ -63,6 +63,17 @@ class CacheMode(StrEnum):
     """Always called; the answer is kept for others."""
 
 
+class Overflow(StrEnum):
+    """What becomes of a request that is too long for its model's window."""
+
+    REJECT = "reject"
+    """It fails with `token_limit_exceeded` and the numbers."""
+    COMPRESS = "compress"
+    """Its context, then its turns, are compressed to fit; the default."""
+    UPGRADE = "upgrade"
+    """The first route with a window that it fits takes it."""
+
+
 class Message(Event):
     """One turn of a prompt, in the shape of the OpenAI chat API."""
 
@@ -145,6 +156,8 @@ class Request(Event):
     """Moment after which no answer is wanted, Unix time in milliseconds; beats `timeout_ms`."""
     tenant: Name = "default"
     """Who pays. Whoever may produce to the topic is trusted to name it."""
+    overflow: Overflow = Overflow.COMPRESS
+    """What becomes of it where it is too long for the model's window: `reject`, `compress`, `upgrade`."""
     cache: CacheMode | None = None
     """What the cache may do; when absent: `on` where the temperature is absent or 0, else `off`."""
     metadata: JsonObject | None = None

@@ -93,17 +93,51 @@ class RouteChoice(Event):
     """All routes of the plan, in order."""
 
 
+class DroppedStretch(Event):
+    """A stretch of the context that was left out."""
+
+    start_chars: Annotated[int, Ge(0)]
+    """Where it begins in the context as it came, in characters."""
+    end_chars: Annotated[int, Ge(0)]
+    """Where it ends, in characters."""
+    reason: str
+    """`relevance` (others served the question better), `duplicate`, or `size` (larger than the room)."""
+
+
+class ChangedTurn(Event):
+    """A turn that was shrunk or left out."""
+
+    place: Annotated[int, Ge(0)]
+    """Its number among the turns that were to be sent, from 0."""
+    before_tokens: Tokens
+    """Its tokens before."""
+    after_tokens: Tokens
+    """Its tokens after; 0 where it was left out."""
+    reason: str
+    """`duplicate`, `stale result`, or `relevance`."""
+
+
 class CompressionRecord(Event):
-    """What compression did to the context of a request."""
+    """What compression did to a request: the context first, and the turns where that was not enough."""
 
     before_tokens: Tokens
-    """Tokens of the context as it came."""
+    """Tokens of what was compressed as it came, by Weir's own count: the context, the turns, or both."""
     after_tokens: Tokens
-    """Tokens of the context as it was sent."""
+    """Tokens of it as it was sent, by the same count."""
     ratio: Annotated[float, Ge(0), Le(1)]
     """Kept over original, 0 to 1."""
     method: str
-    """Name of the means used."""
+    """The means, in order: `context: extract`, `turns: duplicates+stale results`; with `; ` between."""
+    count_kind: CountKind = "estimate"
+    """How far the two counts can be trusted."""
+    kept: Annotated[int, Ge(0)] = 0
+    """Stretches of the context that stayed."""
+    dropped: list[DroppedStretch] = Field(default_factory=list[DroppedStretch])
+    """Stretches of the context that went, in order; the first 200."""
+    turns: list[ChangedTurn] = Field(default_factory=list[ChangedTurn])
+    """Turns that were shrunk or left out, in order; the first 200."""
+    more: Annotated[int, Ge(0)] = 0
+    """Stretches and turns beyond those that are listed."""
 
 
 class Latency(Event):
@@ -174,9 +208,11 @@ class Response(Event):
     attempts: list[Attempt] = Field(default_factory=list[Attempt])
     """Every try, oldest first; the ledger is written from it."""
     estimated_input_tokens: Tokens | None = None
-    """Weir's own count before the call."""
+    """What was sent, as far as was known before the call: counted here, and corrected by what was learnt of
+    the model."""
     estimate_kind: CountKind | None = None
-    """How far that count can be trusted."""
+    """How far that number can be trusted: `exact` (the provider counted it), `calibrated` (enough was learnt
+    of how the model counts), or `estimate`."""
     cache: Literal["hit", "miss", "off"] = "off"
     """What the response cache did."""
     route: RouteChoice | None = None

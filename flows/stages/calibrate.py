@@ -15,7 +15,7 @@ what several workers learnt is put together by adding.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import sqrt
+from math import inf, sqrt
 
 from flows.stages.content import LATIN, Content, Measured
 from flows.stages.fitting import Fit, Sums
@@ -69,7 +69,9 @@ class Defaults:
     factor: float = 1.0
     """Provider's tokens over ours."""
     margin_ratio: float = 0.6
-    """What the upper bound adds, as a share, for texts in Latin letters; others may be any size."""
+    """What the upper bound adds, as a share, for texts in Latin letters."""
+    foreign_ratio: float = inf
+    """The same for other scripts: they may be any size, unless the tokenizer is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Calibration:
             most = tokens * (1 + added) + 1
             upper += min(most, max(measured.utf8_bytes.get(kind, most), tokens))
         trust: CountKind = "calibrated" if self._trusted(measured) else "estimate"
-        return Estimate(round(sum(expected.values())) + flat, int(upper) + 1 + flat, trust)
+        return Estimate(round(sum(expected.values())) + flat, int(upper) + bool(expected) + flat, trust)
 
     def observe(self, measured: Measured, provider_tokens: int) -> "Calibration":
         """What is known after a response told the provider's count, cached tokens included."""
@@ -160,7 +162,8 @@ class Calibration:
         return known and bool(shares) and checked >= ENOUGH_CALLS and self.fit.doubt(shares) <= ENOUGH_DOUBT
 
     def _assumed(self, kind: Content) -> float:
-        return self.defaults.margin_ratio if kind in LATIN else float("inf")
+        defaults = self.defaults
+        return defaults.margin_ratio if kind in LATIN else defaults.foreign_ratio
 
     def _margin(self, measured: Measured) -> float:
         """What the upper bound adds to the estimates of known classes, as a share."""
@@ -168,7 +171,7 @@ class Calibration:
         shares = _shares(measured)
         checked = sum(sum(known.checked) for known in self.errors.values())
         if checked < _KNOWN_CALLS or not shares:
-            return self.defaults.margin_ratio if shares.keys() <= LATIN else float("inf")
+            return max((self._assumed(kind) for kind in shares), default=self.defaults.margin_ratio)
         variance = sum(share * self._variance(kind, _length(size)) for kind, share in shares.items())
         doubt = self.fit.doubt(shares) * sum(
             share * self._variance(kind, len(LENGTHS_TOKENS) - 1) for kind, share in shares.items()

@@ -6,7 +6,7 @@ A text is cut into pieces of 4,096 characters, each of one class. The look costs
 from bisect import bisect_right
 from collections import Counter as Tally
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -134,6 +134,15 @@ class Measured:
         """Tokens of all texts."""
         return sum(self.tokens.values())
 
+    @property
+    def most_tokens(self) -> int:
+        """More than any tokenizer of bytes makes of it."""
+        return sum(self.utf8_bytes.values()) + self.flat_tokens
+
+    def with_flat(self, flat_tokens: int) -> "Measured":
+        """The same texts, with another envelope."""
+        return self if flat_tokens == self.flat_tokens else replace(self, flat_tokens=flat_tokens)
+
 
 class Counter(Protocol):
     """Counts tokens; see `flows.ports.Counter`."""
@@ -145,12 +154,24 @@ class Counter(Protocol):
 
 def measure(texts: Sequence[str], counter: Counter, flat_tokens: int = 0) -> Measured:
     """Count texts by class, with one call of the counter."""
-    pieces = [piece for text in texts for piece in _pieces(text)]
+    return measure_many([texts], counter, [flat_tokens])[0]
+
+
+def measure_many(
+    groups: Sequence[Sequence[str]], counter: Counter, flat_tokens: Sequence[int]
+) -> list[Measured]:
+    """Count the texts of many requests by class, with one call of the counter for all."""
+    pieces = [[piece for text in group for piece in _pieces(text)] for group in groups]
+    counts = iter(counter.count_many([piece for group in pieces for piece in group]))
+    return [_measured(group, counts, flat) for group, flat in zip(pieces, flat_tokens, strict=True)]
+
+
+def _measured(pieces: Sequence[str], counts: Iterator[int], flat_tokens: int) -> Measured:
     tokens: dict[Content, int] = {}
     utf8_bytes: dict[Content, int] = {}
-    for piece, count in zip(pieces, counter.count_many(pieces), strict=True):
+    for piece in pieces:
         kind = classify(piece)
-        tokens[kind] = tokens.get(kind, 0) + count
+        tokens[kind] = tokens.get(kind, 0) + next(counts)
         utf8_bytes[kind] = utf8_bytes.get(kind, 0) + _bytes(piece)
     return Measured(tokens, utf8_bytes, flat_tokens)
 

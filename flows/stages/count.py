@@ -12,6 +12,7 @@ from typing import Protocol
 
 import orjson
 
+from flows.stages.content import measure_many
 from flows.stages.jobs import Job
 from flows.stages.pictures import Family, is_picture, picture_tokens
 from schemas.base import JsonObject
@@ -25,6 +26,7 @@ ANSWER_TOKENS = 3
 PART_TOKENS = 765
 """One part that isn't text: what a picture of 1024 x 1024 costs at high detail on GPT-4o."""
 _KINDS: dict[str, CountKind] = {"exact": "exact", "calibrated": "calibrated"}
+_FAMILIES = {"anthropic": Family.ANTHROPIC, "gemini": Family.GEMINI}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +106,32 @@ def count(job: Job, counter: Counter) -> Job:
 
 
 def count_batch(jobs: Sequence[Job], counter: Counter) -> list[Job]:
-    """Fill in the input tokens of all jobs with one call of the counter; same jobs, same order."""
-    texts = [texts_of(job) for job in jobs]
-    counts = iter(counter.count_many([text for group in texts for text in group]))
-    for job, group in zip(jobs, texts, strict=True):
-        flat_tokens = flat_tokens_of(job)
-        job.input_tokens = sum(next(counts) for _ in group) + flat_tokens
+    """Fill in the input tokens of all jobs, by class, with one call of the counter; same jobs, same order."""
+    flats = [flat_tokens_of(job) for job in jobs]
+    counted = measure_many([texts_of(job) for job in jobs], counter, flats)
+    for job, measured in zip(jobs, counted, strict=True):
+        job.measured = measured
+        job.input_tokens = measured.text_tokens + measured.flat_tokens
         job.estimate_kind = _KINDS.get(counter.kind, "estimate")
     return list(jobs)
 
 
-def flat_tokens_of(job: Job) -> int:
-    """What isn't text: envelope and parts, as with OpenAI; of what is to be embedded what came as tokens."""
+def flat_tokens_of(job: Job, family: Family = Family.OPENAI) -> int:
+    """What isn't text: envelope and parts; of what is to be embedded what came as tokens."""
     if job.request.input is not None:
         return sum(len(entry) for entry in entries(job.request.input) if isinstance(entry, list))
-    flat_tokens = sum(parts_tokens(message, Family.OPENAI) for message in job.messages)
-    return flat_tokens + envelope_tokens(len(job.messages), len(job.request.tools or ()), Family.OPENAI)
+    return flat_tokens(job.messages, len(job.request.tools or ()), family)
+
+
+def flat_tokens(messages: Sequence[Message], tools: int, family: Family) -> int:
+    """What isn't text in so many turns and tools."""
+    parts = sum(parts_tokens(message, family) for message in messages)
+    return parts + envelope_tokens(len(messages), tools, family)
+
+
+def family_of(provider: str) -> Family:
+    """Whose rules a provider counts by."""
+    return _FAMILIES.get(provider, Family.OPENAI)
 
 
 def texts_of(job: Job) -> list[str]:

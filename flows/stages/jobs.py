@@ -3,13 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from flows.stages.content import Measured
 from schemas.arrivals import Identity
 from schemas.calls import Answer, Route
 from schemas.codes import Code
 from schemas.packed import NO_OFFSET
 from schemas.records import Outgoing, Record
 from schemas.requests import Message, Request
-from schemas.responses import Attempt, CountKind, LastChunk
+from schemas.responses import Attempt, CompressionRecord, CountKind, LastChunk
+
+NEAR_RATIO = 0.9
+"""Share of a window's room from which on the provider's own count decides."""
+UNMEASURED = Measured()
+"""Before anything is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,34 @@ class PlannedRoute:
     """Where to."""
     max_tokens: int | None
     """Most tokens of the answer there."""
+    budget_tokens: int | None = None
+    """Most input tokens there, by the provider's count; `None` where the window isn't known."""
+    input_tokens: int = 0
+    """Upper bound of the input as it came, by the provider's count."""
+
+    @property
+    def near(self) -> bool:
+        """Whether the input may be too long there: more than 0.9 of the room by its upper bound."""
+        return self.budget_tokens is not None and self.input_tokens > NEAR_RATIO * self.budget_tokens
+
+    @property
+    def fits(self) -> bool:
+        """Whether the input surely has room there."""
+        return self.budget_tokens is None or self.input_tokens <= self.budget_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What is sent to a route whose window is near: checked, and compressed where need be."""
+
+    messages: tuple[Message, ...]
+    """The turns to send there."""
+    measured: Measured
+    """Our own count of them, by class."""
+    exact_tokens: int | None = None
+    """The provider's own count of them, where it was asked."""
+    record: CompressionRecord | None = None
+    """What was left out, where something was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +126,18 @@ class Job:
     """The turns to send, context included; filled by `recall`."""
     input_tokens: int = 0
     """Our count of them; filled by `count`."""
+    measured: Measured = UNMEASURED
+    """The same by class of content."""
+    estimated_tokens: int = 0
+    """What the model was thought to count, of what was sent to it; 0 where no route is known."""
     estimate_kind: CountKind = "estimate"
-    """How far that count can be trusted."""
+    """How far the estimate can be trusted, or our count where there is none."""
     cache: str = "off"
     """`hit`, `miss` or `off`; filled by `cache`."""
     plan: CallPlan | None = None
     """Filled by `route`."""
+    fitted: dict[str, Fitted] = field(default_factory=dict[str, Fitted])
+    """What is sent instead to the routes whose window is near, by their names; filled by `compress`."""
     notes: dict[str, str] = field(default_factory=dict[str, str])
     """Remarks of steps for the response's route reason."""
 

@@ -102,7 +102,7 @@ def _response(ended: Ended, job: Job, now_ms: int) -> Response:
         model=None if answer is None else answer.model or (route.model if route else None),
         provider=route.provider if answer is not None and route is not None else None,
         attempts=ended.attempts,
-        estimated_input_tokens=job.input_tokens or None,
+        estimated_input_tokens=job.estimated_tokens or job.input_tokens or None,
         estimate_kind=job.estimate_kind if job.input_tokens else None,
         cache="miss" if job.cache == "miss" else "off",
         route=None if route is None or answer is None else _choice(ended, job, route.name),

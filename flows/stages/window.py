@@ -6,25 +6,13 @@ with its upper bound, so that what is let through isn't turned back by the provi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
+from flows.stages.jobs import NEAR_RATIO
 from schemas.calls import Route
+from schemas.requests import Overflow
 
-NEAR_RATIO = 0.9
-"""Share of a window from which on the provider's own count is asked."""
 LEAST_BUDGET_TOKENS = 16
 """Least input that is worth compressing to."""
-
-
-class WindowPolicy(StrEnum):
-    """What becomes of a request that is too large for its route."""
-
-    REJECT = "reject"
-    """It fails with the numbers."""
-    COMPRESS = "compress"
-    """Its context is compressed to fit the first route; the default."""
-    UPGRADE = "upgrade"
-    """The first route with a window that it fits takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +25,8 @@ class Fit:
     """Upper bound of the input."""
     output_tokens: int
     """Wanted for the answer, at most the model's limit."""
+    may_fit: bool = False
+    """Whether its provider will be asked for its own count, by which it may fit after all."""
 
     @property
     def window_tokens(self) -> int | None:
@@ -50,8 +40,8 @@ class Fit:
 
     @property
     def fits(self) -> bool:
-        """Whether input and answer fit."""
-        return self.budget_tokens is None or self.input_tokens <= self.budget_tokens
+        """Whether input and answer fit, or still may."""
+        return self.budget_tokens is None or self.may_fit or self.input_tokens <= self.budget_tokens
 
     @property
     def near(self) -> bool:
@@ -96,14 +86,14 @@ class TooLarge:
     """The numbers of the largest window tried, in one line that says what to do."""
 
 
-def place(route: Route, input_upper_tokens: int, wanted_tokens: int | None) -> Fit:
+def place(route: Route, input_upper_tokens: int, wanted_tokens: int | None, may_fit: bool = False) -> Fit:
     """A request's place in a route's window. Nothing wanted takes no room."""
     wanted = wanted_tokens or 0
     limit = route.max_output_tokens
-    return Fit(route, input_upper_tokens, wanted if limit is None else min(wanted, limit))
+    return Fit(route, input_upper_tokens, wanted if limit is None else min(wanted, limit), may_fit)
 
 
-def decide(fits: Sequence[Fit], policy: WindowPolicy) -> Send | Compress | TooLarge:
+def decide(fits: Sequence[Fit], policy: Overflow) -> Send | Compress | TooLarge:
     """What becomes of a request, given its place in each route it may take, in the order they are tried.
 
     Raises:
@@ -114,13 +104,13 @@ def decide(fits: Sequence[Fit], policy: WindowPolicy) -> Send | Compress | TooLa
     first = fits[0]
     if first.fits:
         return Send(first)
-    if policy is WindowPolicy.UPGRADE:
+    if policy is Overflow.UPGRADE:
         larger = next((fit for fit in fits if fit.fits), None)
         return _too_large(fits) if larger is None else Send(larger, upgraded=True)
     budget = first.budget_tokens or 0
-    if policy is WindowPolicy.COMPRESS and budget >= LEAST_BUDGET_TOKENS:
+    if policy is Overflow.COMPRESS and budget >= LEAST_BUDGET_TOKENS:
         return Compress(first, budget)
-    return _too_large(fits if policy is WindowPolicy.COMPRESS else fits[:1])
+    return _too_large(fits if policy is Overflow.COMPRESS else fits[:1])
 
 
 def _too_large(fits: Sequence[Fit]) -> TooLarge:

@@ -89,10 +89,10 @@ def test_a_model_that_is_not_there_says_what_to_pull(local: Local):
 
 
 def test_a_request_over_the_models_length_is_an_error_with_the_numbers(local: Local):
-    answer = local.answer(local.ask(prompt="much " * 6000, max_tokens=3000))
+    answer = local.answer(local.ask(prompt="much " * 6000, max_tokens=3000, overflow="reject"))
 
     assert answer["error"]["code"] == "token_limit_exceeded"
-    assert f"the largest window is {tiny_model.LENGTH_TOKENS}" in answer["error"]["message"]
+    assert f"is {tiny_model.LENGTH_TOKENS}; shorten the input" in answer["error"]["message"]
     assert "3000 wanted" in answer["error"]["message"]
 
 

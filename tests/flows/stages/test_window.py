@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.stages.window import Compress, Fit, Send, TooLarge, WindowPolicy, decide, place
+from flows.stages.window import Compress, Fit, Send, TooLarge, decide, place
+from schemas.requests import Overflow
 from tests.flows.stages.making import route
 
 SMALL = route("openai:small", max_input_tokens=1000, max_output_tokens=400)
@@ -40,13 +41,13 @@ def test_provider_is_asked_near_the_window(tokens: int, near: bool):
     assert place(SMALL, tokens, 100).near is near
 
 
-@pytest.mark.parametrize("policy", WindowPolicy)
-def test_request_that_fits_is_sent_whatever_the_policy(policy: WindowPolicy):
+@pytest.mark.parametrize("policy", Overflow)
+def test_request_that_fits_is_sent_whatever_the_policy(policy: Overflow):
     assert decide(fits(1000), policy) == Send(place(SMALL, 1000, None))
 
 
 def test_rejected_request_is_told_the_numbers_of_its_model():
-    found = decide(fits(1500, 200), WindowPolicy.REJECT)
+    found = decide(fits(1500, 200), Overflow.REJECT)
 
     assert found == TooLarge(
         "1500 input tokens and 200 wanted for the answer make 1700; the window of openai:small is 1000; "
@@ -55,15 +56,15 @@ def test_rejected_request_is_told_the_numbers_of_its_model():
 
 
 def test_request_is_compressed_to_the_room_that_the_answer_leaves():
-    assert decide(fits(1500, 200), WindowPolicy.COMPRESS) == Compress(place(SMALL, 1500, 200), 800)
+    assert decide(fits(1500, 200), Overflow.COMPRESS) == Compress(place(SMALL, 1500, 200), 800)
 
 
 def test_request_is_upgraded_to_the_first_window_it_fits():
-    assert decide(fits(1500), WindowPolicy.UPGRADE) == Send(place(LARGE, 1500, None), upgraded=True)
+    assert decide(fits(1500), Overflow.UPGRADE) == Send(place(LARGE, 1500, None), upgraded=True)
 
 
 def test_request_too_large_for_every_window_is_told_of_the_largest():
-    found = decide(fits(9000), WindowPolicy.UPGRADE)
+    found = decide(fits(9000), Overflow.UPGRADE)
 
     assert isinstance(found, TooLarge)
     assert "the window of openai:large is 8000; shorten the input by 1000" in found.message
@@ -71,7 +72,7 @@ def test_request_too_large_for_every_window_is_told_of_the_largest():
 
 def test_no_room_for_input_is_no_budget():
     tiny = route("openai:tiny", max_input_tokens=100)
-    found = decide([place(tiny, 50, 100)], WindowPolicy.COMPRESS)
+    found = decide([place(tiny, 50, 100)], Overflow.COMPRESS)
 
     assert isinstance(found, TooLarge)
     assert "lower `max_tokens`" in found.message
@@ -79,17 +80,17 @@ def test_no_room_for_input_is_no_budget():
 
 def test_there_must_be_a_route():
     with pytest.raises(ValueError, match="at least one route"):
-        decide([], WindowPolicy.REJECT)
+        decide([], Overflow.REJECT)
 
 
 @given(
     st.lists(st.sampled_from([SMALL, LARGE, ENDLESS]), min_size=1),
     st.integers(0, 20_000),
     st.integers(0, 9000),
-    st.sampled_from(WindowPolicy),
+    st.sampled_from(Overflow),
 )
 def test_whatever_is_sent_fits_and_every_budget_leaves_room_for_the_answer(
-    routes: list[object], tokens: int, wanted: int, policy: WindowPolicy
+    routes: list[object], tokens: int, wanted: int, policy: Overflow
 ):
     found = decide([place(each, tokens, wanted) for each in routes], policy)  # type: ignore[arg-type]
 
