@@ -18,10 +18,11 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 from connectors.kafka.careful import Careful
 from connectors.kafka.clients import client_settings, group_name
 from connectors.kafka.handover import Handover
-from connectors.kafka.membership import QuickClient, claiming_assignor, make_room_for_parked
+from connectors.kafka.membership import QuickClient, claiming_assignor
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
 from connectors.kafka.partitions import Partition, State
+from connectors.kafka.polls import make_room_for_parked, shorten_polls
 from connectors.kafka.recovery import Recovery
 from connectors.kafka.rules.lease import Lease
 from connectors.kafka.rules.marks import RELEASED, Mark, Note, read_mark
@@ -116,6 +117,7 @@ class Feeder:
     def start(self) -> None:
         """Connect, and begin on a thread of its own."""
         self.consumer = self._connect()
+        shorten_polls(self.consumer)
         self._handover = Handover(
             self.consumer, self._lease, self._delivery, self._ownership, self._outbox, self._fatal
         )

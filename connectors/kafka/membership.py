@@ -1,12 +1,10 @@
-"""Everything that reaches into kafka-python's private parts, in one place; it is pinned to 3.0.12 for this.
+"""What reaches into kafka-python's private parts (with `polls`); it is pinned to 3.0.12 for this.
 
 - The lease hangs on the coordinator's heartbeat.
 - The producer's client is gated by the lease, down to the line above the socket.
 - Late release: the follow-up join of a cooperative move is put off until the revoked partitions are drained,
   and any other join still claims them as owned, so that nobody gets a partition that is still written to.
 - A join in flight is not forgotten (a bug of 3.0.12: `need_rejoin` drops it when its cause goes away).
-- What was fetched of a partition and parked while it was paused comes back (a bug of 3.0.12: it waits for a
-  slot that is never empty again, and the partition stands still for good).
 
 `missing_parts()` names what a later version lacks; a test asks it.
 """
@@ -18,7 +16,6 @@ from typing import Any, cast
 from kafka import KafkaConsumer, structs
 from kafka import errors as foreign
 from kafka.cluster import ClusterMetadata
-from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.heartbeat import Heartbeat
@@ -28,6 +25,7 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.structs import TopicPartition
 
+from connectors.kafka.polls import PARTS as POLL_PARTS
 from connectors.kafka.rules.lease import Lease
 
 BRIEF_MS = 10.0
@@ -54,9 +52,7 @@ _PARTS: tuple[tuple[type, str], ...] = (
     (KafkaNetClient, "connection_delay"),
     (KafkaConnectionManager, "cluster"),
     (ClusterMetadata, "config"),
-    (KafkaConsumer, "_fetcher"),
-    (Fetcher, "_next_partition_records"),
-    (Fetcher, "_paused_partition_records"),
+    *POLL_PARTS,
 )
 
 
@@ -74,14 +70,6 @@ def _has(owner: type, name: str) -> bool:
 def boot_s() -> float:
     """Seconds of a clock that goes on while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def make_room_for_parked(consumer: KafkaConsumer) -> None:
-    """Before a poll: empty the slot that parked records come back to, where what is in it is used up."""
-    fetcher: Any = cast(Any, consumer)._fetcher
-    current = fetcher._next_partition_records
-    if current is not None and not current:
-        fetcher._next_partition_records = None
 
 
 def remember_join(consumer: KafkaConsumer) -> None:

@@ -8,7 +8,7 @@ from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
 from connectors.kafka.clients import client_settings
-from connectors.kafka.membership import make_room_for_parked
+from connectors.kafka.polls import make_room_for_parked
 from schemas.topics import REQUESTS
 from tests.support.kafka import Topics
 
