@@ -127,6 +127,8 @@ class BoundSteps:
         arrival, earlier = self._ports.door.arrive(job.record, job.identity)
         if arrival in (Arrival.HELD, Arrival.GONE):
             return None
+        if arrival is Arrival.OWED:
+            return Ended(job.record, job, owed=True, repeat_of=earlier)
         if arrival is not Arrival.GO:
             self._strip_address(job, topics)
         if arrival is Arrival.REPEAT:

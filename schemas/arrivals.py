@@ -7,6 +7,7 @@ from uuid import UUID
 
 from schemas.packed import NO_OFFSET
 from schemas.records import Outgoing, Record
+from schemas.requests import Request
 from schemas.responses import Response
 
 
@@ -51,6 +52,8 @@ class Arrival(Enum):
     """Its id was used with another body."""
     CANCELLED = auto()
     """Its tenant does not want it any more."""
+    OWED = auto()
+    """An earlier owner answered it, and its turn is not proven written: only that is left to do."""
     GONE = auto()
     """Its partition is another worker's now."""
 
@@ -73,6 +76,10 @@ class Outcome:
     """The record to write elsewhere instead of a response."""
     repeat_of: int = NO_OFFSET
     """Offset of the response to the earlier request, for a repeat."""
+    owed: bool = False
+    """Whether an earlier owner answered it, and its turn must be written; `response_offset` says where."""
+    request: Request | None = None
+    """What was asked, where it is a turn of a conversation."""
     copy_to: tuple[str, int | None, str | None] | None = None
     """Reply topic, partition and correlation id of a repeat that wants a copy."""
     dead_letter: Outgoing | None = None

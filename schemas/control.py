@@ -1,6 +1,7 @@
 """`llm.control`: what tenants and operators tell the workers."""
 
 from typing import Literal
+from uuid import UUID
 
 from schemas.base import Event
 
@@ -18,3 +19,16 @@ class Cancel(Event):
     """The request to stop."""
     tenant: str = "default"
     """Its tenant; a cancel of another tenant has no effect."""
+
+
+class Forget(Event):
+    """Forget a conversation: all turns whose request was appended before this record.
+
+    Key `context_id`. The worker that keeps the conversation drops its turns at once, those under way too,
+    and writes a record without value over each one on `llm.contexts`.
+    """
+
+    kind: Literal["forget"] = "forget"
+    """What is asked."""
+    context_id: UUID
+    """The conversation."""

@@ -4,6 +4,7 @@ A dead letter is written and acknowledged before its response; a forwarded reque
 Nothing is handed over for a partition that isn't this worker's any more.
 """
 
+import logging
 from collections.abc import Callable
 
 from connectors.kafka.outbox import Outbox
@@ -15,6 +16,8 @@ from schemas.packed import Seal, pack_seal
 from schemas.records import Outgoing
 from schemas.responses import Response
 from schemas.topics import RESPONSES
+
+_log = logging.getLogger(__name__)
 
 Done = Callable[[Outcome], None]
 """Called on the producer's thread when an outcome is durable."""
@@ -35,6 +38,11 @@ class Answering:
                 if not self._ownership.owns(outcome.record):
                     self._ownership.counters["dropped"] += 1
                     done(outcome)  # without a response offset: nothing is derived from it
+                elif outcome.response is not None and self._ownership.answered_before(outcome.record):
+                    _log.warning("%s was answered before: its turn is lost", outcome.record.place)
+                    self._ownership.counters["turns_lost"] += 1
+                    outcome.response, outcome.value, outcome.dead_letter = None, b"", None
+                    done(outcome)
                 elif outcome.dead_letter is not None:
                     self._outbox.send(outcome.dead_letter, self._then_answer(outcome, done))
                 else:

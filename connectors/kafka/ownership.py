@@ -64,12 +64,15 @@ class Ownership:
     def revive(
         self, partition: Partition, answered: set[int], attempts: dict[int, int], high: int, ends: Note
     ) -> bool:
-        """The scan is over: feed the partition. Whether it is still this worker's."""
+        """The scan is over: feed the partition. Whether it is still this worker's.
+
+        What was answered and owes a turn (`partition.owed`) is read again, but never answered again.
+        """
         with self.lock:
             if partition.state is not State.SCANNING:
                 return False
             marks = partition.marks
-            marks.answered, marks.high, marks.ends = answered, high, ends
+            marks.answered, marks.high, marks.ends = answered - partition.owed.keys(), high, ends
             partition.attempts = attempts
             partition.poison.scanned(answered)
             partition.state = State.LIVE
@@ -157,6 +160,9 @@ class Ownership:
             if partition is None:
                 self._inside.discard(id(record))
                 return Arrival.GONE, NO_OFFSET
+            if partition.owed and record.offset in partition.owed:
+                going = self._in_turn(partition, record, identity)
+                return (Arrival.OWED if going else Arrival.HELD), partition.owed[record.offset]
             if self.cancelled(record, identity):
                 return Arrival.CANCELLED, NO_OFFSET
             if identity.request_hash:
@@ -168,12 +174,17 @@ class Ownership:
                 if seen.verdict is not Verdict.NEW:
                     repeat = seen.verdict is Verdict.ANSWERED
                     return (Arrival.REPEAT if repeat else Arrival.CONFLICT), seen.response_offset
-            if identity.context_id and not partition.turns.enter(
-                identity.context_id, record.offset, _size(record), record
-            ):
-                self._hold(partition, record)
+            if not self._in_turn(partition, record, identity):
                 return Arrival.HELD, NO_OFFSET
             return Arrival.GO, NO_OFFSET
+
+    def _in_turn(self, partition: Partition, record: Record, identity: Identity) -> bool:
+        """Whether it is no turn, or its conversation's next; else it waits from now on."""
+        context_id = identity.context_id
+        if context_id is None or partition.turns.enter(context_id, record.offset, _size(record), record):
+            return True
+        self._hold(partition, record)
+        return False
 
     def cancelled(self, record: Record, identity: Identity) -> bool:
         """Whether its tenant does not want it any more."""
@@ -206,6 +217,11 @@ class Ownership:
         """Whether what is written about the record is still this worker's to write."""
         partition = self._owned(record)
         return partition is not None and not partition.sealed
+
+    def answered_before(self, record: Record) -> bool:
+        """Whether an earlier owner answered the record, which was read again for its turn only."""
+        partition = self._owned(record)
+        return partition is not None and record.offset in partition.owed
 
     @contextmanager
     def writing(self) -> Generator[None]:
@@ -250,6 +266,7 @@ class Ownership:
                 if partition is None:
                     continue
                 partition.marks.settle(record.offset)
+                partition.owed.pop(record.offset, None)
                 partition.under_way -= 1
                 self.under_way -= 1
                 if identity is not None:

@@ -44,6 +44,8 @@ class Partition:
     """Where it stands."""
     attempts: dict[int, int] = field(default_factory=dict[int, int])
     """Offsets with an unknown outcome, and their highest attempt."""
+    owed: dict[int, int] = field(default_factory=dict[int, int])
+    """Offsets that an earlier owner answered and whose turn it may not have written, and their response's."""
     under_way: int = 0
     """Requests between release and settling."""
     buffered: int = 0

@@ -21,7 +21,7 @@ from connectors.kafka.membership import QuickClient
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
 from connectors.kafka.partitions import Partition
-from connectors.kafka.rules.derived import Written
+from connectors.kafka.rules.derived import Written, is_turn
 from connectors.kafka.rules.marks import Mark
 from connectors.kafka.rules.takeover import Scan, remembers
 from connectors.kafka.rules.window import Ask
@@ -48,6 +48,7 @@ class _Reader:
         self.records = 0
         self.rewritten = 0
         self.owed: set[int] = set()
+        self.turns: dict[int, dict[int, int]] = {number: {} for number in self.scans}
 
 
 Take = Callable[[_Reader, Any], bool]
@@ -113,6 +114,7 @@ class Recovery:
     def _finish(self, reader: _Reader, number: int) -> int:
         found = reader.scans[number].result()
         partition = reader.partitions[number]
+        partition.owed = reader.turns[number]
         if self._ownership.revive(partition, set(found.answered), found.attempts, found.high, found.ends):
             self._ownership.counters["unknown_outcomes"] += len(found.attempts)
             self._done.append(partition)
@@ -257,13 +259,15 @@ class Recovery:
                     self._ownership.window.settle(ask, NO_OFFSET, keep=False)
 
     def _write_again(self, reader: _Reader, record: Any, seal: Seal, place: tuple[int, int, int]) -> None:
-        """The ledger and the copy of a response whose `settled` entry is missing."""
+        """Ledger and copy of a response without `settled` entry; its turn when the request is read again."""
         try:
             response = Response.model_validate_json(record.value)
         except ValidationError as error:
             _log.warning("response %d/%d can't be read: %s", record.partition, record.offset, error)
             return
         reader.rewritten += 1
+        if is_turn(response):
+            reader.turns[record.partition][place[-1]] = record.offset
         reader.owed.add(record.offset << 16 | record.partition)
         done = partial(reader.owed.discard, record.offset << 16 | record.partition)
         self._settling.write_again(Written(response, seal, *place, record.offset), done)

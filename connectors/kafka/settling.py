@@ -1,7 +1,8 @@
 """Settling: what is derived from responses is written, and when it is acknowledged the offsets are done.
 
-The copy to a reply topic first; when it is acknowledged (or can't be written) the ledger's entries and, last
-on the same partition, one packed `settled` record: its acknowledgement covers all before it.
+The copy to a reply topic first; when it is acknowledged (or can't be written) the turn of a conversation;
+when that is acknowledged and kept, the ledger's entries and, last on the same partition, one packed `settled`
+record: its acknowledgement covers all before it. So a `settled` entry says that the turn is durable.
 """
 
 import logging
@@ -9,6 +10,8 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
@@ -16,10 +19,11 @@ from connectors.kafka.rules import derived
 from connectors.kafka.rules.derived import Written
 from schemas.arrivals import Closing, Outcome
 from schemas.cluster import Cluster
-from schemas.packed import MOVED, NO_OFFSET, REPEAT, Seal, Settled
-from schemas.records import Record
+from schemas.contexts import Conversations, Turn, turn_key
+from schemas.packed import MOVED, NO_OFFSET, REMEMBERED, REPEAT, Seal, Settled
+from schemas.records import Outgoing, Record
 from schemas.responses import Response
-from schemas.topics import USAGE
+from schemas.topics import CONTEXTS, USAGE
 
 _log = logging.getLogger(__name__)
 
@@ -29,28 +33,57 @@ GATHER_S = 0.3
 """Longest time that an outcome waits for others."""
 
 FetchCopy = Callable[[Outcome, Callable[[Response | None], None]], None]
-"""Fetches the response that a repeat is a repeat of, and hands it over on another thread."""
+"""Fetches the response that a repeat is a repeat of, or a turn is owed for, on another thread."""
+Keep = Callable[[Turn, bytes, int, int, Callable[[], None]], None]
+"""Keeps a turn (the event, its bytes, its partition and offset) for the next; calls back when it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How turns are kept."""
+
+    keep: Keep = lambda turn, value, partition, offset, done: done()
+    """Keeps a turn that is durable."""
+    turn_bytes: int = Conversations.turn_bytes
+    """Largest turn."""
 
 
 class Settling:
     """Writes derived records and closes offsets."""
 
-    def __init__(self, cluster: Cluster, ownership: Ownership, outbox: Outbox, fetch: FetchCopy) -> None:
-        self._usage = cluster.topic(USAGE.name)
+    def __init__(
+        self,
+        cluster: Cluster,
+        ownership: Ownership,
+        outbox: Outbox,
+        fetch: FetchCopy,
+        keeping: Keeping,
+    ) -> None:
+        self._usage, self._contexts = cluster.topic(USAGE.name), cluster.topic(CONTEXTS.name)
         self._ownership, self._outbox, self._fetch = ownership, outbox, fetch
+        self._keeping = keeping
         self._lock = threading.Lock()
         self._gathered: list[Outcome] = []
         self._due_s = 0.0
 
     def write_again(self, written: Written, done: Callable[[], None]) -> None:
-        """The derived records of a predecessor's response, once more; `done` when they are acknowledged."""
+        """The derived records of a predecessor's response, once more; `done` when they are acknowledged.
+
+        Where its turn is owed there is no `settled` record yet: that comes when the turn has been written.
+        """
         usage = self._usage
 
         def ledger() -> None:
-            for outgoing in derived.finished(written, usage):
+            records = derived.finished(written, usage)
+            if not derived.is_turn(written.response):
+                settled = [derived.settled(written)]
+                records.append(derived.settled_record(usage, written.partition, settled))
+            if not records:
+                done()
+                return
+            for outgoing in records[:-1]:
                 self._outbox.send(outgoing)
-            record = derived.settled_record(usage, written.partition, [derived.settled(written)])
-            self._outbox.send(record, lambda _: done())
+            self._outbox.send(records[-1], lambda _: done())
 
         self._after_copy(written.response, ledger)
 
@@ -86,8 +119,11 @@ class Settling:
         for outcome in outcomes:
             if outcome.copy_to is not None:
                 self._copy_for_repeat(outcome)
-            elif outcome.response is not None and outcome.response.reply_topic is not None:
-                self._after_copy(outcome.response, lambda outcome=outcome: self._close([outcome]))
+            elif outcome.owed:
+                self._fetch(outcome, partial(self._after_turn, outcome))
+            elif outcome.response is not None and (outcome.response.reply_topic or outcome.request):
+                then = partial(self._after_turn, outcome, outcome.response)
+                self._after_copy(outcome.response, then)
             else:
                 groups[outcome.record.source, outcome.record.partition].append(outcome)
         for group in groups.values():
@@ -113,6 +149,9 @@ class Settling:
         """Hand over the ledger entries of an outcome; its settled entry."""
         record, identity = outcome.record, outcome.identity
         hashes = (0, 0) if identity is None else (identity.request_hash, identity.body_hash)
+        if outcome.owed:
+            flags = REMEMBERED if outcome.remembered else 0
+            return Settled(record.source, flags, record.offset, *hashes, outcome.response_offset)
         if outcome.response is None:
             flags = MOVED if outcome.move is not None else REPEAT
             return Settled(record.source, flags, record.offset, *hashes, NO_OFFSET)
@@ -126,6 +165,36 @@ class Settling:
     def _closed(self, record: Record, closings: list[Closing], offset: int) -> None:
         self._ownership.durable(record, usage=offset)
         self._ownership.close(closings)
+
+    def _after_turn(self, outcome: Outcome, response: Response | None) -> None:
+        """Write the turn, if it is one; when it is durable and kept, the rest."""
+        record, turn = outcome.record, None
+        if response is None:
+            self._lost_turn(record, "its response can't be had")
+        elif outcome.request is not None:
+            turn = derived.turn(record, outcome.request, response)
+        value = b"" if turn is None else turn.to_bytes()
+        if len(value) > self._keeping.turn_bytes:
+            self._lost_turn(record, f"it has {len(value)} bytes; at most {self._keeping.turn_bytes} are kept")
+            turn = None
+        if turn is None:
+            self._close([outcome])
+            return
+        kept, bytes_ = turn, value
+
+        def acked(offset: int) -> None:
+            close = partial(self._close, [outcome])
+            self._keeping.keep(kept, bytes_, record.partition, offset, close)
+
+        with self._ownership.writing():
+            if self._ownership.owns(record):
+                key = turn_key(turn.context_id, turn.seq)
+                headers = (("kind", b"turn"),)
+                self._outbox.send(Outgoing(self._contexts, value, record.partition, key, headers), acked)
+
+    def _lost_turn(self, record: Record, why: str) -> None:
+        self._ownership.counters["turns_lost"] += 1
+        _log.warning("the turn of %s is not kept: %s", record.place, why)
 
     def _after_copy(self, response: Response, then: Callable[[], None]) -> None:
         copy = derived.copy(response)

@@ -168,6 +168,8 @@ class Ended:
     """Offset of the response to the earlier request."""
     repeat: bool = False
     """Whether it is a repeat that gets no answer of its own."""
+    owed: bool = False
+    """Whether an earlier worker answered it at `repeat_of`, and only its turn is left to be written."""
     conflict: bool = False
     """Whether its id was used with another body; the earlier request keeps the id."""
     attempts: list[Attempt] = field(default_factory=list[Attempt])

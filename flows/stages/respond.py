@@ -33,6 +33,13 @@ def respond(ended: Ended, now_ms: int, max_bytes: int, prefix: str) -> Outcome:
     identity = None if job is None else job.identity
     if ended.move is not None:
         return Outcome(record, identity, move=ended.move)
+    request = job.request if job is not None and job.request.context_id is not None else None
+    if ended.owed:
+        remembered = _remembered(ended, identity)
+        return Outcome(
+            record, identity, None, b"", remembered,
+            owed=True, request=request, response_offset=ended.repeat_of,
+        )  # fmt: skip
     if ended.repeat:
         address = None if job is None else _address(job)
         return Outcome(record, identity, repeat_of=ended.repeat_of, copy_to=address)
@@ -46,7 +53,8 @@ def respond(ended: Ended, now_ms: int, max_bytes: int, prefix: str) -> Outcome:
     letter = None
     if ended.failed is not None and ended.failed.dead_letter:
         letter = _dead_letter(record, response, ended.failed, prefix)
-    return Outcome(record, identity, response, value, _remembered(ended, identity), dead_letter=letter)
+    remembered = _remembered(ended, identity)
+    return Outcome(record, identity, response, value, remembered, dead_letter=letter, request=request)
 
 
 def _shortened(response: Response) -> Response:

@@ -1,12 +1,15 @@
-"""What is derived from a response and written after it: the ledger, the copy to a reply topic.
+"""What is derived from a response and written after it: the ledger, the copy to a reply topic, the turn.
 
-The response carries all that is needed, so a successor can write the same again.
+The response carries all that ledger and copy need, so a successor can write the same again. A turn needs the
+request too: it is written again when that is read again, with the same key and value.
 """
 
 from typing import NamedTuple
 
+from schemas.contexts import Turn
 from schemas.packed import REMEMBERED, Seal, Settled, pack_settled
-from schemas.records import Headers, Outgoing
+from schemas.records import Headers, Outgoing, Record
+from schemas.requests import Message, Request
 from schemas.responses import Response
 from schemas.topics import SOURCES, source_text
 from schemas.usage import Finished
@@ -74,6 +77,42 @@ def copy(response: Response) -> Outgoing | None:
         response.request_id.encode("utf-8", "replace"),
         answer_headers(response, b"response"),
     )
+
+
+def turn(record: Record, request: Request, response: Response) -> Turn | None:
+    """The turn that a request and its response are of their conversation; `None` where they are none.
+
+    Failures are none, and neither are vectors. The request's `context` is not part of it.
+    """
+    asked = request.messages or [Message(role="user", content=request.prompt)]
+    if request.context_id is None or not is_turn(response):
+        return None
+    return Turn.model_construct(  # its parts were checked with request and response
+        context_id=request.context_id,
+        seq=record.offset,
+        tenant=request.tenant,
+        request_id=response.request_id,
+        asked=asked,
+        answer=_answer(response),
+        model=response.model,
+        asked_ms=max(0, record.timestamp_ms),
+    )
+
+
+def is_turn(response: Response) -> bool:
+    """Whether a response is one half of a turn."""
+    return response.context_id is not None and response.error is None and response.embeddings is None
+
+
+def _answer(response: Response) -> Message:
+    """The answer as the turn that a client would send back; only what is there is set."""
+    fields = {
+        "content": response.response if response.response or not response.tool_calls else None,
+        "tool_calls": response.tool_calls,
+        "reasoning_content": response.reasoning_content,
+        "provider_content": response.provider_content,
+    }
+    return Message(role="assistant", **{name: value for name, value in fields.items() if value is not None})
 
 
 def settled(written: Written) -> Settled:
