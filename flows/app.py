@@ -20,10 +20,11 @@ from dataclasses import replace
 from bytewax.dataflow import Dataflow
 from bytewax.run import cli_main
 
+from connectors.contexts.contexts import Contexts
 from connectors.kafka.answering import Answering
 from connectors.kafka.calibration import CalibrationTopic
 from connectors.kafka.clients import probe, quieten_kafka_logs
-from connectors.kafka.control import Control
+from connectors.kafka.control import Control, Heard
 from connectors.kafka.copies import Copies
 from connectors.kafka.errors import KafkaProblem
 from connectors.kafka.feeder import Feeder, FeederParts
@@ -31,7 +32,7 @@ from connectors.kafka.ledger import Ledger
 from connectors.kafka.membership import boot_s
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
-from connectors.kafka.recovery import Recovery
+from connectors.kafka.recovery import Recovery, RecoveryParts
 from connectors.kafka.rules.lease import Lease
 from connectors.kafka.settling import Settling
 from connectors.kafka.source import RequestSource, SettleSink
@@ -44,6 +45,7 @@ from flows.app_recall import recalling
 from flows.bell import Bell
 from flows.calibrations import Calibrations
 from flows.calling import CallPolicy, CallPorts, Calls
+from flows.history import HistoryGatherer
 from flows.orchestrate import build
 from flows.settings import Settings, load
 from flows.stages.estimates import assumed
@@ -52,7 +54,7 @@ from flows.steps import BoundSteps, StepPolicy, StepPorts
 from flows.watchdog import Watchdog
 from schemas.metrics import Snapshot
 from schemas.records import Outgoing
-from schemas.topics import CALIBRATION, CHUNKS, DEAD_LETTERS, METRICS, REQUESTS, RESPONSES, USAGE
+from schemas.topics import CALIBRATION, CHUNKS, CONTEXTS, DEAD_LETTERS, METRICS, REQUESTS, RESPONSES, USAGE
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ CLOSE_S = 5.0
 """Longest wait for the last records at the end."""
 LOSABLE = (CHUNKS, METRICS, CALIBRATION)
 """Topics that a worker writes without minding a loss."""
-WRITTEN = (RESPONSES, USAGE, DEAD_LETTERS, REQUESTS)
+WRITTEN = (RESPONSES, USAGE, DEAD_LETTERS, REQUESTS, CONTEXTS)
 """Topics that a worker writes: their metadata is fetched before the first send."""
 SWITCH_S = 0.0005
 """How long a thread keeps the interpreter from the others."""
@@ -93,8 +95,11 @@ class Worker:
         self._bell = Bell()
         self._ownership = Ownership(delivery, self._allowed, self._bell.ring)
         self._outbox = Outbox(cluster, delivery, self._may_write, fatal)
-        self._settling = Settling(cluster, self._ownership, self._outbox, Copies(cluster, fatal).fetch)
-        recovery = Recovery(cluster, delivery, self._ownership, self._outbox, self._settling, fatal)
+        self._contexts = Contexts(cluster, delivery, settings.outside.conversations, self._outbox.send, fatal)
+        fetch, keeping = Copies(cluster, fatal).fetch, self._contexts.keeping
+        self._settling = Settling(cluster, self._ownership, self._outbox, fetch, keeping)
+        owed = RecoveryParts(self._ownership, self._outbox, self._settling, self._contexts)
+        recovery = Recovery(cluster, delivery, owed, fatal)
         parts = FeederParts(self._ownership, self._outbox, recovery, self._settling, self._lease)
         self._feeder = Feeder(cluster, delivery, parts, fatal)
         self._control = Control(cluster, delivery, self._ownership, self._outbox)
@@ -132,7 +137,7 @@ class Worker:
             reply_topics=lambda: self._control.reply_topics,
             observe=self._recorder.observe,
             calibrations=self._calibrations,
-            recalling=recalling(self._settings.outside, self._calls.loop),
+            recalling=recalling(self._settings.outside, self._calls.loop, HistoryGatherer(self._contexts)),
         )
 
     def _step_policy(self) -> StepPolicy:
@@ -164,7 +169,7 @@ class Worker:
                 )
         self._calls.open(fatal)
         asyncio.run_coroutine_threadsafe(self._registry.warm(self._settings.routes), self._calls.loop)
-        self._control.start(self._calls.cancel, fatal)
+        self._control.start(Heard(self._calls.cancel, self._contexts.forget), fatal)
         self._publisher.start()
         self._lessons.start()
         self._watchdog().start()
@@ -194,6 +199,7 @@ class Worker:
         self._publisher.stop()
         self._lessons.stop()
         self._control.stop()
+        self._contexts.stop()
         self._calls.close()
         self._outbox.close(CLOSE_S)
 
@@ -207,6 +213,7 @@ class Worker:
             "window_entries": float(len(owned.window)),
             "calls": float(len(self._calls.active)),
             **self._registry.gauges(),
+            **self._contexts.gauges(),
         }
         counters = dict(owned.counters)
         counters["window_overwritten"] = owned.window.overwritten

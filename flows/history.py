@@ -11,8 +11,8 @@ from schemas.contexts import Asking, Past
 class HistoryGatherer:
     """A `Gatherer` of the turns before a request, in its conversation and of its tenant."""
 
-    name = "the conversation's history"
-    field = "context_id"
+    name: str = "the conversation's history"
+    field: str | None = "context_id"
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns

@@ -6,6 +6,7 @@ from typing import Protocol
 from flows.stages.jobs import Failed, Gathered, Job
 from schemas.arrivals import Arrival, Identity, Outcome
 from schemas.calls import Answer, Call, HttpRequest, Piece, Route
+from schemas.contexts import Asking, Past
 from schemas.records import Outgoing, Record
 from schemas.references import ContextRef
 
@@ -129,6 +130,14 @@ class Outlet(Protocol):
         lost: Callable[[Exception], None] | None = None,
     ) -> None:
         """Hand a record over; without `lost`, its loss ends the process."""
+        ...
+
+
+class Turns(Protocol):
+    """The turns of conversations."""
+
+    def read(self, asking: Asking, done: Callable[[Past], None]) -> None:
+        """Fetch the turns before a request; `done` gets them on another thread."""
         ...
 
 

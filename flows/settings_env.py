@@ -54,13 +54,18 @@ DELIVERY: Parsers = {
     "reply_prefixes": texts,
 }  # fmt: skip
 """Keys of `weir: delivery:`, the fields of `Delivery`."""
+CONVERSATIONS: Parsers = {
+    "folder": text, "store_bytes": size, "max_age": length, "turn_bytes": size, "history_bytes": size,
+    "history_turns": positive,
+}  # fmt: skip
+"""Keys of `weir: conversations:`, the fields of `Conversations`."""
 
 
 class Variable(NamedTuple):
     """An environment variable that sets one value."""
 
     section: str
-    """`kafka`, `delivery` or `counting`."""
+    """`kafka`, `delivery`, `counting` or `conversations`."""
     field: str
     """Field that it sets."""
     parser: Parser
@@ -98,6 +103,7 @@ VARIABLES: Mapping[str, Variable] = {
     "WEIR_LEDGER": Variable("delivery", "ledger", LEDGER),
     "WEIR_UNKNOWN_OUTCOME": Variable("delivery", "unknown_outcome", UNKNOWN),
     "WEIR_REPLY_PREFIXES": Variable("delivery", "reply_prefixes", texts),
+    "WEIR_CONVERSATIONS_FOLDER": Variable("conversations", "folder", text),
     "WEIR_TOKENIZER": Variable("counting", "tokenizer", text),
 }
 """Each sets what its name says and beats the file; an empty one counts as absent."""

@@ -181,4 +181,6 @@ GENERAL = Section(
         r"(disable|enable|allow|allowed|use|store|litellm|admin_only|maximum|proxy|ui|custom|control_plane)_.+"
     ),
 )
-WEIR = Section(ours=_names("kafka delivery retry health limits counting recall references plugins"))
+WEIR = Section(
+    ours=_names("kafka delivery retry health limits counting recall references conversations plugins")
+)

@@ -125,22 +125,25 @@ class BoundSteps:
         if move is not None:
             return Ended(job.record, job, move=move)
         arrival, earlier = self._ports.door.arrive(job.record, job.identity)
+        if arrival is Arrival.GO:
+            result = admit(job, self._admit, topics, now_ms)
+            return _end(job, result) if isinstance(result, Failed) else result
+        return self._stopped(job, arrival, earlier, topics)
+
+    def _stopped(self, job: Job, arrival: Arrival, earlier: int, topics: Mapping[str, int]) -> Work | None:
+        """What becomes of a request that may not go on; `None` where it comes again, here or elsewhere."""
         if arrival in (Arrival.HELD, Arrival.GONE):
             return None
         if arrival is Arrival.OWED:
             return Ended(job.record, job, owed=True, repeat_of=earlier)
-        if arrival is not Arrival.GO:
-            self._strip_address(job, topics)
+        self._strip_address(job, topics)
         if arrival is Arrival.REPEAT:
             return Ended(job.record, job, repeat=True, repeat_of=earlier)
         if arrival is Arrival.CANCELLED:
             return _end(job, Failed(Code.CANCELLED, "the tenant cancelled the request", "admit"))
-        if arrival is Arrival.CONFLICT:
-            message = "`request_id` was used before with another body; choose a new one"
-            failed = Failed(Code.INVALID_REQUEST, message, "admit", field="request_id", dead_letter=True)
-            return Ended(job.record, job, failed=failed, conflict=True)
-        result = admit(job, self._admit, topics, now_ms)
-        return _end(job, result) if isinstance(result, Failed) else result
+        message = "`request_id` was used before with another body; choose a new one"
+        failed = Failed(Code.INVALID_REQUEST, message, "admit", field="request_id", dead_letter=True)
+        return Ended(job.record, job, failed=failed, conflict=True)
 
     def _strip_address(self, job: Job, topics: Mapping[str, int]) -> None:
         """What ends before `admit` has checked its reply address gets no copy at a wrong one."""

@@ -11,6 +11,8 @@ from annotated_types import Ge, MinLen
 from schemas.base import Event
 from schemas.requests import Message, Name
 
+MAX_TURN_BYTES = 4 * 1024 * 1024
+"""Largest turn that is kept, where nothing else is set."""
 SYSTEM = ("system", "developer")
 """Roles of turns that instruct."""
 
@@ -66,7 +68,7 @@ class Conversations:
     """Most bytes of turns in a worker's file; over it the oldest turns are forgotten there."""
     max_age: timedelta = timedelta(days=30)
     """Turns that are older are forgotten."""
-    turn_bytes: int = 4 * 1024 * 1024
+    turn_bytes: int = MAX_TURN_BYTES
     """Largest turn that is kept; a larger one is answered, and is no turn."""
     history_bytes: int = 4 * 1024 * 1024
     """Most bytes of turns that a request is given as history; the oldest are left out."""

@@ -68,6 +68,11 @@ class Keeper:
         self._forgotten: OrderedDict[UUID, int] = OrderedDict()
         self._age_at_s = 0.0
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of turns in the file."""
+        return 0 if self._store is None else self._store.bytes
+
     # --- what others ask for
 
     def keep(self, turn: Turn, value: bytes, partition: int, offset: int, done: Then) -> None:

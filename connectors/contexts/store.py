@@ -8,7 +8,7 @@ Rules that hold here:
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -119,7 +119,7 @@ class Store:
         if about != {"version": VERSION, "topic": topic_id}:
             with self.writing():
                 for table in ("about", "ends", "turns"):
-                    self._db.execute(f"DELETE FROM {table}")  # noqa: S608  names of our own
+                    self._db.execute(f"DELETE FROM {table}")
                 rows = [("version", VERSION), ("topic", topic_id)]
                 self._db.executemany("INSERT INTO about VALUES (?, ?)", rows)
         ((self.bytes,),) = self._db.execute("SELECT coalesce(sum(size), 0) FROM turns")
@@ -129,7 +129,7 @@ class Store:
         self._db.close()
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> Generator[None]:
         """What is written inside becomes durable together, or not at all."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -157,9 +157,9 @@ class Store:
     def forget(self, context_id: UUID, until_ms: int) -> list[Place]:
         """Forget the turns of a conversation that were asked by then; where they lay."""
         which = "FROM turns WHERE context = ? AND asked_ms <= ?"
-        found = self._db.execute(f"SELECT partition, seq, size {which}", (context_id.bytes, until_ms))  # noqa: S608
+        found = self._db.execute(f"SELECT partition, seq, size {which}", (context_id.bytes, until_ms))
         rows = found.fetchall()
-        self._db.execute(f"DELETE {which}", (context_id.bytes, until_ms))  # noqa: S608
+        self._db.execute(f"DELETE {which}", (context_id.bytes, until_ms))
         self.bytes -= sum(size for _, _, size in rows)
         return [Place(partition, context_id, seq) for partition, seq, _ in rows]
 
@@ -186,10 +186,10 @@ class Store:
 
     def _evict(self, which: str, values: Iterable[int]) -> list[Place]:
         given = tuple(values)
-        found = self._db.execute(f"SELECT context, seq, partition, size FROM turns WHERE {which}", given)  # noqa: S608
+        found = self._db.execute(f"SELECT context, seq, partition, size FROM turns WHERE {which}", given)
         rows = found.fetchall()
         if rows:
-            self._db.execute(f"DELETE FROM turns WHERE {which}", given)  # noqa: S608
+            self._db.execute(f"DELETE FROM turns WHERE {which}", given)
             self.bytes -= sum(size for _, _, _, size in rows)
         return [Place(partition, UUID(bytes=context), seq) for context, seq, partition, _ in rows]
 

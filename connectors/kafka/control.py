@@ -1,4 +1,4 @@
-"""Reads `llm.control` (cancels) and keeps the list of reply topics that exist.
+"""Reads `llm.control` (cancels, conversations to forget) and keeps the list of reply topics that exist.
 
 Every worker reads all of it, from ten minutes ago, before it feeds.
 """
@@ -7,19 +7,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from kafka import KafkaConsumer
 from kafka import errors as foreign
 from kafka.structs import TopicPartition
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from connectors.kafka.clients import client_settings
 from connectors.kafka.membership import QuickClient
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
 from schemas.cluster import Cluster, Delivery
-from schemas.control import Cancel
+from schemas.control import Cancel, Forget
 from schemas.topics import CONTROL
 
 _log = logging.getLogger(__name__)
@@ -28,6 +30,19 @@ REFRESH_S = 2.0
 """Between two looks at which reply topics there are."""
 MAX_REPLY_TOPICS = 10_000
 """Most reply topics that are known; more are refused."""
+
+
+_WISH: TypeAdapter[Cancel | Forget] = TypeAdapter(Cancel | Forget)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Who is told what was heard, on the thread that reads."""
+
+    cancel: Callable[[str, str], None]
+    """Gets tenant and request id of a cancel."""
+    forget: Callable[[UUID, int], None]
+    """Gets a conversation, and the moment up to which it is forgotten, Unix time in milliseconds."""
 
 
 class Control:
@@ -41,8 +56,8 @@ class Control:
         """Topics that a request may name as its reply topic, and their number of partitions."""
         self._ended = threading.Event()
 
-    def start(self, on_cancel: Callable[[str, str], None], fatal: Callable[[str], None]) -> None:
-        """Read what is there, then go on in a thread, where `on_cancel` gets tenant and request id."""
+    def start(self, heard: Heard, fatal: Callable[[str], None]) -> None:
+        """Read what is there, then go on in a thread, where `heard` is told of what comes."""
         consumer = KafkaConsumer(
             **client_settings(self._cluster),
             kafka_client=QuickClient,
@@ -59,11 +74,11 @@ class Control:
         consumer.seek(place, end if found is None else found.offset)
         self._refresh(consumer)
         while (consumer.position(place) or 0) < end:
-            self._take(consumer.poll(timeout_ms=200), on_cancel)
+            self._take(consumer.poll(timeout_ms=200), heard)
 
         def run() -> None:
             try:
-                self._follow(consumer, on_cancel)
+                self._follow(consumer, heard)
             except BaseException as error:  # noqa: BLE001  deaf to cancels is not a worker: log once, let it restart
                 _log.exception("reading llm.control failed")
                 fatal(f"reading llm.control failed: {error!r}")
@@ -74,28 +89,31 @@ class Control:
         """End the thread."""
         self._ended.set()
 
-    def _follow(self, consumer: KafkaConsumer, on_cancel: Callable[[str, str], None]) -> None:
+    def _follow(self, consumer: KafkaConsumer, heard: Heard) -> None:
         refresh_at = time.monotonic() + REFRESH_S
         while not self._ended.is_set():
-            self._take(consumer.poll(timeout_ms=500), on_cancel)
+            self._take(consumer.poll(timeout_ms=500), heard)
             if time.monotonic() >= refresh_at:
                 self._refresh(consumer)
                 self._ownership.cancels.expire(round(time.time() * 1000))
                 refresh_at = time.monotonic() + REFRESH_S
         consumer.close()
 
-    def _take(self, polled: dict[TopicPartition, list[Any]], on_cancel: Callable[[str, str], None]) -> None:
+    def _take(self, polled: dict[TopicPartition, list[Any]], heard: Heard) -> None:
         for record in (record for records in polled.values() for record in records):
             if record.value is None:
                 continue
             try:
-                cancel = Cancel.model_validate_json(record.value)
+                wish = _WISH.validate_json(record.value)
             except ValidationError as error:
                 _log.warning("llm.control %d is skipped: %s", record.offset, str(error)[:200])
                 continue
+            if isinstance(wish, Forget):
+                heard.forget(wish.context_id, record.timestamp)
+                continue
             with self._ownership.lock:
-                self._ownership.cancels.add(cancel.tenant, cancel.request_id, record.timestamp)
-            on_cancel(cancel.tenant, cancel.request_id)
+                self._ownership.cancels.add(wish.tenant, wish.request_id, record.timestamp)
+            heard.cancel(wish.tenant, wish.request_id)
 
     def _refresh(self, consumer: KafkaConsumer) -> None:
         if not self._delivery.reply_prefixes:

@@ -174,9 +174,8 @@ class Ownership:
                 if seen.verdict is not Verdict.NEW:
                     repeat = seen.verdict is Verdict.ANSWERED
                     return (Arrival.REPEAT if repeat else Arrival.CONFLICT), seen.response_offset
-            if not self._in_turn(partition, record, identity):
-                return Arrival.HELD, NO_OFFSET
-            return Arrival.GO, NO_OFFSET
+            going = self._in_turn(partition, record, identity)
+            return (Arrival.GO if going else Arrival.HELD), NO_OFFSET
 
     def _in_turn(self, partition: Partition, record: Record, identity: Identity) -> bool:
         """Whether it is no turn, or its conversation's next; else it waits from now on."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -25,7 +26,7 @@ from connectors.kafka.rules.derived import Written, is_turn
 from connectors.kafka.rules.marks import Mark
 from connectors.kafka.rules.takeover import Scan, remembers
 from connectors.kafka.rules.window import Ask
-from connectors.kafka.settling import Settling
+from connectors.kafka.settling import Settling, Turns
 from schemas.cluster import Cluster, Delivery
 from schemas.packed import NO_OFFSET, PackedError, Seal, unpack_seal, unpack_settled, unpack_started
 from schemas.records import Outgoing
@@ -36,6 +37,8 @@ _log = logging.getLogger(__name__)
 
 PROGRESS_S = 2.0
 ACK_S = 60.0
+TURNS_S = 60.0
+"""So long a takeover waits for the turns of conversations; requests that need none shan't wait longer."""
 
 
 class _Reader:
@@ -55,6 +58,20 @@ Take = Callable[[_Reader, Any], bool]
 """Takes in one record; whether it is our fence."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecoveryParts:
+    """What a takeover works with."""
+
+    ownership: Ownership
+    """Told what was found."""
+    outbox: Outbox
+    """Takes the fences."""
+    settling: Settling
+    """Writes again what the predecessor owed."""
+    contexts: Turns
+    """Reads the turns of conversations meanwhile."""
+
+
 class Recovery:
     """Scans the logs of partitions that were taken over."""
 
@@ -62,15 +79,13 @@ class Recovery:
         self,
         cluster: Cluster,
         delivery: Delivery,
-        ownership: Ownership,
-        outbox: Outbox,
-        settling: Settling,
+        parts: RecoveryParts,
         fatal: Callable[[str], None],
     ) -> None:
-        self._cluster, self._ownership, self._outbox = cluster, ownership, outbox
+        self._cluster, self._ownership, self._outbox = cluster, parts.ownership, parts.outbox
         self._window_ms = round(delivery.window.total_seconds() * 1000)
         self._owner = (delivery.instance_id or f"worker-{uuid4().hex[:8]}").encode()
-        self._settling, self._fatal = settling, fatal
+        self._settling, self._contexts, self._fatal = parts.settling, parts.contexts, fatal
         self._responses, self._usage = cluster.topic(RESPONSES.name), cluster.topic(USAGE.name)
         self._done: deque[Partition] = deque()
 
@@ -93,6 +108,7 @@ class Recovery:
     def _run(self, todo: list[tuple[Partition, Mark]]) -> None:
         begun = time.monotonic()
         reader = _Reader(todo)
+        self._contexts.take_over(reader.scans)
         self._fence(reader)
         consumer = self._consumer()
         try:
@@ -105,6 +121,8 @@ class Recovery:
             if time.monotonic() > end_s:
                 raise TimeoutError("derived records of a takeover are not acknowledged")
             time.sleep(0.005)
+        if not self._contexts.wait(reader.scans, TURNS_S):
+            _log.warning("the turns of conversations are still being read; their next turns wait")
         unknown = sum(self._finish(reader, number) for number in reader.scans)
         _log.info(
             "took over %d partitions in %.2f s: %d records read, %d settled again, %d unknown outcomes",

@@ -9,9 +9,10 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
@@ -19,7 +20,7 @@ from connectors.kafka.rules import derived
 from connectors.kafka.rules.derived import Written
 from schemas.arrivals import Closing, Outcome
 from schemas.cluster import Cluster
-from schemas.contexts import Conversations, Turn, turn_key
+from schemas.contexts import MAX_TURN_BYTES, Turn, turn_key
 from schemas.packed import MOVED, NO_OFFSET, REMEMBERED, REPEAT, Seal, Settled
 from schemas.records import Outgoing, Record
 from schemas.responses import Response
@@ -38,13 +39,25 @@ Keep = Callable[[Turn, bytes, int, int, Callable[[], None]], None]
 """Keeps a turn (the event, its bytes, its partition and offset) for the next; calls back when it has."""
 
 
+class Turns(Protocol):
+    """The turns of conversations."""
+
+    def take_over(self, partitions: Iterable[int]) -> None:
+        """Begin to read what the log has of these partitions; returns at once."""
+        ...
+
+    def wait(self, partitions: Iterable[int], timeout_s: float) -> bool:
+        """Wait until they have been read; whether they were in time."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """How turns are kept."""
 
     keep: Keep = lambda turn, value, partition, offset, done: done()
     """Keeps a turn that is durable."""
-    turn_bytes: int = Conversations.turn_bytes
+    turn_bytes: int = MAX_TURN_BYTES
     """Largest turn."""
 
 

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import unquote
 
+import orjson
+
 from connectors.bench.facts import CallEnd, ProviderCall
 from connectors.bench.provider_wire import completion, response, usage_of
 
@@ -53,7 +55,7 @@ class StoryProvider:
 
     def begin(self, request_id: str, body: bytes) -> tuple[int, threading.Event | None]:
         """A call came: its number in the log, and what it must wait for."""
-        wanted = _HOLD.search(body)
+        wanted = _HOLD.search(_last_turn(body))
         with self._lock:
             earlier = sum(1 for call in self._calls if call.request_id == request_id)
             self._calls.append(ProviderCall(request_id, time.time_ns() / 1e6, None, "open"))
@@ -65,6 +67,11 @@ class StoryProvider:
         with self._lock:
             call = self._calls[number]
             self._calls[number] = ProviderCall(call.request_id, call.start_ms, time.time_ns() / 1e6, how)
+
+
+def _last_turn(body: bytes) -> bytes:
+    """What the request itself asks: a conversation's history may hold the words of other requests."""
+    return orjson.dumps(orjson.loads(body)["messages"][-1])
 
 
 def _handler(provider: StoryProvider) -> type[BaseHTTPRequestHandler]:

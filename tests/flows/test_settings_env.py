@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from flows.settings import COUNTING, load
-from flows.settings_env import DELIVERY, HOSTED, KAFKA, VARIABLES, Hosted, ollama_url
+from flows.settings_env import CONVERSATIONS, DELIVERY, HOSTED, KAFKA, VARIABLES, Hosted, ollama_url
 from flows.settings_providers import KEY_VARIABLES
 
 
@@ -79,7 +79,7 @@ def test_ollama_host_means_what_ollama_means_by_it(host: str, url: str):
 
 
 def test_every_variable_sets_a_field_that_there_is():
-    tables = {"kafka": KAFKA, "delivery": DELIVERY, "counting": COUNTING}
+    tables = {"kafka": KAFKA, "delivery": DELIVERY, "counting": COUNTING, "conversations": CONVERSATIONS}
 
     assert all(variable.field in tables[variable.section] for variable in VARIABLES.values())
     delivery = {variable.field for variable in VARIABLES.values() if variable.section == "delivery"}

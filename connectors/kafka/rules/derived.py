@@ -112,7 +112,8 @@ def _answer(response: Response) -> Message:
         "reasoning_content": response.reasoning_content,
         "provider_content": response.provider_content,
     }
-    return Message(role="assistant", **{name: value for name, value in fields.items() if value is not None})
+    given = {name: value for name, value in fields.items() if value is not None}
+    return Message.model_validate({"role": "assistant"} | given)
 
 
 def settled(written: Written) -> Settled:

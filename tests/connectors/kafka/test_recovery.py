@@ -2,16 +2,17 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from connectors.kafka import recovery as module
 from connectors.kafka.partitions import Partition, State
-from connectors.kafka.recovery import Recovery
+from connectors.kafka.recovery import Recovery, RecoveryParts
 from connectors.kafka.rules.marks import Mark, Note
 from connectors.kafka.rules.poison import Poison
-from connectors.kafka.settling import Settling
+from connectors.kafka.settling import Keeping, Settling
 from schemas.arrivals import Arrival
 from schemas.packed import REMEMBERED, Seal, Settled, Started, pack_seal, pack_settled, pack_started
 from schemas.records import Headers
@@ -26,6 +27,20 @@ NOW_MS = 1_000_000
 BEGIN = Mark(10, Note(0, 0))
 
 
+class FakeTurns:
+    """Conversations that are read at once, or never."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+        self.in_time = True
+
+    def take_over(self, partitions: Iterable[int]) -> None:
+        self.taken += partitions
+
+    def wait(self, partitions: Iterable[int], timeout_s: float) -> bool:
+        return self.in_time
+
+
 class Bench:
     """A partition to be taken over, and its logs."""
 
@@ -34,15 +49,10 @@ class Bench:
         self.outbox = LogOutbox(self.logs)
         self.ownership = owned()
         self.failures: list[str] = []
-        settling = Settling(CLUSTER, self.ownership, self.outbox, lambda *_: None)  # type: ignore[arg-type]
-        self.recovery = Recovery(
-            CLUSTER,
-            DELIVERY,
-            self.ownership,
-            self.outbox,
-            settling,
-            self.failures.append,  # type: ignore[arg-type]
-        )
+        self.turns = FakeTurns()
+        settling = Settling(CLUSTER, self.ownership, self.outbox, lambda *_: None, Keeping())  # type: ignore[arg-type]
+        parts = RecoveryParts(self.ownership, self.outbox, settling, self.turns)  # type: ignore[arg-type]
+        self.recovery = Recovery(CLUSTER, DELIVERY, parts, self.failures.append)
         self.consumer: type[FakeConsumer] = type("Consumer", (FakeConsumer,), {"logs": self.logs})
         patch.setattr(module, "KafkaConsumer", self.consumer)
 

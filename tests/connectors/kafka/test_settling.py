@@ -9,8 +9,9 @@ import pytest
 from connectors.kafka import settling as module
 from connectors.kafka.partitions import Partition
 from connectors.kafka.rules.derived import Written
-from connectors.kafka.settling import Settling
+from connectors.kafka.settling import Keeping, Settling
 from schemas.arrivals import Identity, Outcome
+from schemas.contexts import Turn
 from schemas.packed import MOVED, NO_OFFSET, REMEMBERED, REPEAT, Seal, Settled, unpack_settled
 from schemas.records import Outgoing, Record
 from schemas.responses import Attempt, Latency, Response
@@ -33,7 +34,9 @@ class Bench:
     def __init__(self) -> None:
         self.ownership, self.outbox = owned(), FakeOutbox()
         self.fetched: list[Callable[[Response | None], None]] = []
-        self.settling = Settling(CLUSTER, self.ownership, self.outbox, self._fetch)  # type: ignore[arg-type]
+        self.kept: list[tuple[Turn, bytes, int, int, Callable[[], None]]] = []
+        keeping = Keeping(lambda *kept: self.kept.append(kept), turn_bytes=2000)
+        self.settling = Settling(CLUSTER, self.ownership, self.outbox, self._fetch, keeping)  # type: ignore[arg-type]
         self.partition = live(self.ownership)
         self.taken = self.read(self.partition)
 
