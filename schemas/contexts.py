@@ -73,7 +73,7 @@ class Conversations:
     history_bytes: int = 4 * 1024 * 1024
     """Most bytes of turns that a request is given as history; the oldest are left out."""
     history_turns: int = 1000
-    """Most turns that a request is given as history."""
+    """Greatest number of turns that a request is given as history."""
 
 
 class Asking(NamedTuple):
@@ -86,7 +86,7 @@ class Asking(NamedTuple):
     partition: int
     """The partition it lies on."""
     seq: int
-    """Its own offset: only earlier turns are wanted."""
+    """Offset of its own record: only earlier turns are wanted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,11 +50,11 @@ RESPONSES = Topic("llm.responses", "request_id", True, 7 * DAY_MS, log_append_ti
 USAGE = Topic("llm.usage", "none (packed), request_id (finished)", True, 30 * DAY_MS, log_append_time=True,
               written_by="flow", read_by="metrics, budgets; the flow at takeover")  # fmt: skip
 CONTEXTS = Topic("llm.contexts", "context_id/seq", True, None, compacted=True,
-                 written_by="flow", read_by="flow, dashboard")  # fmt: skip
+                 written_by="flow, weir contexts", read_by="flow, weir contexts, dashboard")  # fmt: skip
 CHUNKS = Topic("llm.chunks", "request_id", True, DAY_MS // 24, written_by="flow", read_by="gateway, anyone")
 METRICS = Topic("llm.metrics", "process", False, DAY_MS, written_by="every process", read_by="metrics flow")
 CONFIG = Topic("llm.config", "name", False, None, written_by="weir config", read_by="every process")
-CONTROL = Topic("llm.control", "request_id", False, DAY_MS // 24, log_append_time=True,
+CONTROL = Topic("llm.control", "request_id or context_id", False, DAY_MS // 24, log_append_time=True,
                 written_by="gateway, operators", read_by="every worker")  # fmt: skip
 GOSSIP = Topic("llm.gossip", "worker", False, 10 * 60 * 1000, written_by="workers", read_by="every worker")
 DEAD_LETTERS = Topic("llm.dead-letters", "request_id", True, 30 * DAY_MS,
@@ -130,8 +130,9 @@ HEADERS: tuple[Header, ...] = (
     Header("attempts", "attempts made before a move, decimal text", ("llm.requests", "llm.waiting")),
     Header(
         "kind",
-        "what the record is: `response`, `chunk`, `fence`, `started`, `settled`, `finished`",
-        ("llm.responses", "llm.chunks", "llm.usage", "reply.gateway"),
+        "what the record is: `response`, `chunk`, `fence`, `started`, `settled`, `finished`, `turn`, "
+        "`forgotten`",
+        ("llm.responses", "llm.chunks", "llm.usage", "llm.contexts", "reply.gateway"),
     ),
     Header("source", "`topic/partition/offset` of the request record", ("llm.responses",)),
     Header("seal", "packed: request hash, body hash, whether it is remembered", ("llm.responses",)),

@@ -2,10 +2,10 @@
 
 import fcntl
 import logging
+import os
 import tempfile
 import zlib
 from pathlib import Path
-from typing import IO
 
 from connectors.contexts.store import remove
 
@@ -26,7 +26,7 @@ class TurnsFile:
             installation: What tells this installation's files from those of others.
             instance_id: The worker's stable name, where it has one.
         """
-        self._lock: IO[str] | None = None
+        self._lock: int | None = None
         self._passing: tempfile.TemporaryDirectory[str] | None = None
         home = Path.home() / ".cache" / "weir" / "contexts" if folder is None else Path(folder)
         names = [] if instance_id is None else [f"named-{zlib.crc32(instance_id.encode()):08x}"]
@@ -45,11 +45,11 @@ class TurnsFile:
         _log.warning("no file for turns in %s (%s): they are read again after a restart", home, why)
 
     def _taken(self, path: Path) -> bool:
-        lock = path.open("w")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            lock.close()
+            os.close(lock)
             return False
         self._lock = lock
         return True
@@ -61,6 +61,6 @@ class TurnsFile:
     def close(self) -> None:
         """Let others have the place."""
         if self._lock is not None:
-            self._lock.close()
+            os.close(self._lock)
         if self._passing is not None:
             self._passing.cleanup()

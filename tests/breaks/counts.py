@@ -1,14 +1,15 @@
 """What every story counts; each is 0 while the rules hold. Most are the bench's own."""
 
 from collections import Counter, defaultdict
-from itertools import pairwise
+from itertools import pairwise, zip_longest
+from uuid import UUID
 
 from kafka.consumer.fetcher import ConsumerRecord
 
 from connectors.bench import calculate
 from connectors.bench.facts import Facts, Place
 from connectors.bench.topics_reader import read_settled, read_to_ends
-from connectors.kafka.reading import Reader
+from connectors.kafka.reading import Reader, partition_of
 from schemas.topics import SOURCES, USAGE, parse_source
 from schemas.usage import Finished
 from tests.breaks.stage import Stage
@@ -67,6 +68,21 @@ def overlapping_turns(facts: Facts, names: list[str]) -> int:
         for before, name in pairwise(names)
         if name in own and own[name][0].start_ms < answered_ms.get(before, float("inf"))
     )
+
+
+def missing_turns(stage: Stage, names: list[str]) -> int:
+    """Turns of one conversation that a later one's last call did not hold, or held in another order."""
+    missing = 0
+    for at, name in enumerate(names):
+        before = [stage.provider.answer(earlier) for earlier in names[:at]]
+        seen = stage.provider.seen(name)
+        missing += len(before) if seen is None else sum(a != b for a, b in zip_longest(before, seen))
+    return missing
+
+
+def home(stage: Stage, context_id: UUID) -> int:
+    """The partition that a conversation belongs to."""
+    return partition_of(str(context_id).encode(), stage.cluster.partitions)
 
 
 def called_again(stage: Stage, *names: str) -> int:

@@ -16,7 +16,7 @@ import orjson
 from connectors.bench.facts import CallEnd, ProviderCall
 from connectors.bench.provider_wire import completion, response, usage_of
 
-_HOLD = re.compile(rb"hold=(\d+)")
+_HOLD = re.compile(r"hold=(\d+)")
 
 
 class StoryProvider:
@@ -25,6 +25,7 @@ class StoryProvider:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls: list[ProviderCall] = []
+        self._seen: dict[str, list[str]] = {}
         self._gates: defaultdict[str, threading.Event] = defaultdict(threading.Event)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -53,11 +54,22 @@ class StoryProvider:
         with self._lock:
             return [call for call in self._calls if not request_ids or call.request_id in request_ids]
 
+    def seen(self, request_id: str) -> list[str] | None:
+        """Answers of earlier turns that the last call of a request held, oldest first; `None` without one."""
+        return self._seen.get(request_id)
+
+    @staticmethod
+    def answer(request_id: str) -> str:
+        """What every call of a request is answered with."""
+        return f"as it should be, {request_id}"
+
     def begin(self, request_id: str, body: bytes) -> tuple[int, threading.Event | None]:
         """A call came: its number in the log, and what it must wait for."""
-        wanted = _HOLD.search(_last_turn(body))
+        turns = orjson.loads(body)["messages"]
+        wanted = _HOLD.search(turns[-1]["content"])  # the history may hold the words of other requests
         with self._lock:
             earlier = sum(1 for call in self._calls if call.request_id == request_id)
+            self._seen[request_id] = [turn["content"] for turn in turns if turn["role"] == "assistant"]
             self._calls.append(ProviderCall(request_id, time.time_ns() / 1e6, None, "open"))
             held = wanted is not None and earlier < int(wanted[1])
             return len(self._calls) - 1, self._gates[request_id] if held else None
@@ -69,11 +81,6 @@ class StoryProvider:
             self._calls[number] = ProviderCall(call.request_id, call.start_ms, time.time_ns() / 1e6, how)
 
 
-def _last_turn(body: bytes) -> bytes:
-    """What the request itself asks: a conversation's history may hold the words of other requests."""
-    return orjson.dumps(orjson.loads(body)["messages"][-1])
-
-
 def _handler(provider: StoryProvider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """One connection."""
@@ -83,10 +90,11 @@ def _handler(provider: StoryProvider) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            number, gate = provider.begin(unquote(self.headers["x-request-id"] or ""), body)
+            request_id = unquote(self.headers["x-request-id"] or "")
+            number, gate = provider.begin(request_id, body)
             if gate is not None:
                 gate.wait()
-            answer = completion("bench", "as it should be", usage_of(len(body), 16))
+            answer = completion("bench", provider.answer(request_id), usage_of(len(body), 16))
             whole = response(200, answer)
             try:
                 self.wfile.write(whole)

@@ -6,7 +6,6 @@ A story returns its counts; all are 0 while the rules hold.
 from uuid import UUID
 
 from connectors.kafka.clients import admin
-from connectors.kafka.reading import partition_of
 from schemas.codes import Code
 from schemas.topics import REQUESTS
 from tests.breaks import counts
@@ -29,6 +28,7 @@ def calm(stage: Stage) -> Counts:
     lost_replays       a replay sent again and not answered
     missing_copies     copies at reply topics that are not there
     overlapping_turns  turns called before the turn before was answered
+    missing_turns      turns that a later turn of their conversation did not see
     misplaced          turns answered on another partition than their conversation's
     second_forwards    forwards of a record that had been forwarded
     foreign_cancels    requests that another tenant's cancel stopped
@@ -39,10 +39,10 @@ def calm(stage: Stage) -> Counts:
     stage.cancel("theirs", "ours")
     stage.cancel("default", "unwanted")
     stage.start(WEIR_GATHER_MS="60")
-    home, stray = _home(stage, TURNS), 1 - _home(stage, STRAY)
+    home, stray = counts.home(stage, TURNS), 1 - counts.home(stage, STRAY)
     busy = Ask("busy", "hold=1")
     turns = [Ask(f"turn-{n}", "hold=1" if n == 1 else "go on", home, context_id=TURNS) for n in (1, 2, 3)]
-    hop = Ask("hopped", partition=1 - _home(stage, HOPPED), context_id=HOPPED, headers=(("hop", b"1"),))
+    hop = Ask("hopped", partition=1 - counts.home(stage, HOPPED), context_id=HOPPED, headers=(("hop", b"1"),))
     stage.send(Ask("plain"), busy, busy, *turns, Ask("ours", tenant="ours"), Ask("unwanted"))
     stage.send(Ask("stray", partition=stray, context_id=STRAY), hop)
     replay = Ask("replay", headers=(("replay", b"1"),))
@@ -72,6 +72,7 @@ def calm(stage: Stage) -> Counts:
         "lost_replays": int(again is None),
         "missing_copies": max(0, 2 - counts.copies(stage, topic)),
         "overlapping_turns": counts.overlapping_turns(facts, names_of(turns)),
+        "missing_turns": counts.missing_turns(stage, names_of(turns)),
         "misplaced": int(places.get("stray") != 1 - stray),
         "second_forwards": asked.count("hopped") - 1,
         "foreign_cancels": int(mine is None or mine.code is not None),
@@ -173,10 +174,6 @@ def poison(stage: Stage) -> Counts:
 def names_of(asks: list[Ask]) -> list[str]:
     """Ids of requests."""
     return [ask.name for ask in asks]
-
-
-def _home(stage: Stage, context_id: UUID) -> int:
-    return partition_of(str(context_id).encode(), stage.cluster.partitions)
 
 
 def _reply_topic(stage: Stage) -> str:

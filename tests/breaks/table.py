@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from tests.breaks import stories, stories_group
+from tests.breaks import stories, stories_group, stories_turns
 from tests.breaks.counts import Counts
 from tests.breaks.stage import Stage
 
@@ -18,6 +18,8 @@ STORIES: Mapping[str, Callable[[Stage], Counts]] = MappingProxyType(
         "join": stories_group.join,
         "bound": stories_group.bound,
         "zombie": stories_group.zombie,
+        "untold": stories_turns.untold,
+        "untold_twice": stories_turns.untold_twice,
     }
 )
 """Every story by its name."""
@@ -118,6 +120,15 @@ BREAKS: tuple[Break, ...] = (
     # conversations
     Break("turns-not-ordered", "a conversation's turns are called one after the other",
           "calm", "overlapping_turns", quick=True),
+    Break("turns-not-kept", "a turn is kept before the next one is released", "calm", "missing_turns"),
+    Break("owed-turn-not-written", "a turn is written again when its request is read again",
+          "untold", "missing_turns", quick=True),
+    Break("owed-turn-is-called", "a request that is read again for its turn is not called again",
+          "untold", "called_after_answer"),
+    Break("owed-turn-is-answered", "a request that is read again for its turn is not answered again",
+          "untold", "duplicate_responses", also=("owed-turn-is-called",)),
+    Break("settled-before-turn", "a takeover settles a turn's request when the turn is written",
+          "untold_twice", "missing_turns"),
     # cancel
     Break("cancel-of-any-tenant", "a cancel holds for its own tenant only", "calm", "foreign_cancels",
           quick=True),

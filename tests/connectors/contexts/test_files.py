@@ -1,0 +1,65 @@
+"""Which file a worker takes."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from connectors.contexts import files
+from connectors.contexts.files import TurnsFile
+
+
+def test_a_worker_takes_the_same_file_again_and_never_one_that_is_in_use(tmp_path: Path):
+    first, second = TurnsFile(str(tmp_path), "a", None), TurnsFile(str(tmp_path), "a", None)
+    paths = first.path, second.path
+    assert paths[0] != paths[1]
+    second.close()
+
+    assert TurnsFile(str(tmp_path), "a", None).path == paths[1]
+    first.close()
+
+
+def test_names_and_installations_have_files_of_their_own(tmp_path: Path):
+    taken = [
+        TurnsFile(str(tmp_path), *who) for who in (("a", "one"), ("a", "two"), ("b", "one"), ("a", None))
+    ]
+
+    assert len({each.path for each in taken}) == 4
+    again = TurnsFile(str(tmp_path), "a", "one")  # the one before still runs
+    assert again.path not in {each.path for each in taken}
+
+
+def test_only_its_user_may_look_into_the_folder(tmp_path: Path):
+    TurnsFile(str(tmp_path / "new"), "a", None).close()
+
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+
+
+def test_without_a_folder_a_file_of_the_moment_serves(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "file").write_text("in the way")
+    with caplog.at_level(logging.WARNING):
+        passing = TurnsFile(str(tmp_path / "file"), "a", None)
+    passing.path.write_text("x")
+
+    assert "no file for turns" in caplog.text
+    passing.close()
+    assert not passing.path.exists()
+
+
+def test_a_crowded_folder_gives_a_file_of_the_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(files, "SLOTS", 1)
+    first = TurnsFile(str(tmp_path), "a", None)
+    second = TurnsFile(str(tmp_path), "a", None)
+
+    assert first.path.parent == tmp_path
+    assert second.path.parent != tmp_path
+    second.close()
+    first.remove()
+
+
+def test_the_folder_is_below_the_users_cache_where_nothing_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert TurnsFile(None, "a", None).path.parent == tmp_path / ".cache" / "weir" / "contexts"
