@@ -10,6 +10,7 @@ import connectors.bench.cli
 import contracts.cli
 from flows import (
     cli_ask,
+    cli_contexts,
     cli_dlq,
     cli_gateway,
     cli_keys,
@@ -53,6 +54,7 @@ app.command()(cli_topics.tail)
 app.command()(cli_trace.trace)
 app.command("lag")(cli_topics.show_lag)
 app.add_typer(cli_dlq.app, name="dlq")
+app.add_typer(cli_contexts.app, name="contexts")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_keys.app, name="keys")
 app.add_typer(cli_keys.users_app, name="users")

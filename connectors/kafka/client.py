@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from threading import Lock
 from types import TracebackType
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -27,7 +27,7 @@ from connectors.kafka.errors import translate
 from connectors.kafka.reading import Place, Reader, Seen, partition_of
 from schemas.chunks import Chunk
 from schemas.cluster import Cluster
-from schemas.control import Cancel
+from schemas.control import Cancel, Forget
 from schemas.records import Headers
 from schemas.requests import Request
 from schemas.responses import Response
@@ -131,6 +131,12 @@ class Client:
         place = self.home(CONTROL.name, request_id.encode())
         event = Cancel(request_id=request_id, tenant=tenant)
         self.write(place, request_id.encode(), event.to_bytes(), ())
+
+    def forget(self, context_id: UUID) -> None:
+        """Tell all workers to forget a conversation."""
+        key = str(context_id).encode()
+        event = Forget(context_id=context_id)
+        self.write(self.home(CONTROL.name, key), key, event.to_bytes(), ())
 
     def write(
         self, place: Place, key: bytes | None, value: bytes | None, headers: Headers, *, wait: bool = True

@@ -35,6 +35,7 @@ COMMANDS = [
     "trace",
     "lag",
     "dlq",
+    "contexts",
     "contracts",
     "bench",
 ]

@@ -274,6 +274,9 @@ def test_replayed_request_is_answered_again(weir: Weir, topics: Topics):
         ("dlq", "list"),
         ("dlq", "show", "r"),
         ("dlq", "replay", "r"),
+        ("contexts", "list"),
+        ("contexts", "show", "0b8f5d0e-2a49-4c65-9f0e-6f6c1b1f3a11"),
+        ("contexts", "forget", "0b8f5d0e-2a49-4c65-9f0e-6f6c1b1f3a11"),
     ],
 )
 def test_broker_that_is_down_is_one_line_and_exit_1(

@@ -86,7 +86,7 @@ def test_every_command_of_the_readme_exists(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().err == ""
 
 
-GROUPS = ("dlq", "contracts", "models", "keys", "users")
+GROUPS = ("dlq", "contexts", "contracts", "models", "keys", "users")
 """Commands whose second word is a command, too."""
 
 

@@ -195,3 +195,9 @@ def test_what_is_to_be_embedded_passes_all_steps_without_a_turn():
     assert (work.messages, work.input_tokens) == ((), 3)
     assert work.plan is not None
     assert [(each.route.name, each.max_tokens) for each in work.plan.routes] == [("p:m", None)]
+
+
+def test_a_request_that_owes_its_turn_passes_all_steps_by():
+    ended = one(through(bound(FakeDoor({"r7": (Arrival.OWED, 50)})), record(7)))
+
+    assert (ended.owed, ended.repeat, ended.repeat_of, ended.failed) == (True, False, 50, None)

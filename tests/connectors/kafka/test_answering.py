@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+import pytest
+
 from connectors.kafka.answering import Answering
 from connectors.kafka.partitions import Partition
 from schemas.arrivals import Identity, Outcome
@@ -132,3 +134,25 @@ def test_nobody_is_between_asking_and_handing_over_when_it_returns():
     bench.write(bench.outcome(response=response()), bench.outcome(11, move=MOVE))
 
     assert not bench.ownership.handing_over
+
+
+def test_a_request_that_was_answered_before_gets_no_second_answer(caplog: pytest.LogCaptureFixture):
+    bench = Bench()
+    bench.partition.owed[10] = 66
+    outcome = bench.outcome(identity=who(), response=response(), value=b"{}", dead_letter=LETTER)
+    bench.write(outcome)
+
+    assert bench.outbox.sent == []
+    assert bench.done == [outcome]
+    assert (outcome.response, outcome.dead_letter) == (None, None)
+    assert bench.ownership.counters["turns_lost"] == 1
+    assert "answered before" in caplog.text
+
+
+def test_the_way_of_a_turn_that_is_owed_leads_past_the_responses():
+    bench = Bench()
+    bench.partition.owed[10] = 66
+    outcome = bench.outcome(identity=who(context=7), owed=True, response_offset=66)
+    bench.write(outcome)
+
+    assert (bench.outbox.sent, bench.done) == ([], [outcome])

@@ -280,3 +280,38 @@ def test_a_partition_makes_its_records_with_what_recovery_knows():
     assert (moved.attempts, moved.unknown_outcome, moved.epoch) == (4, False, partition.epoch)
     assert [made(14, ("attempts", value)).attempts for value in (b"x", b"99999", b"")] == [0, 0, 0]
     assert partition.place == 3
+
+
+def test_a_request_that_owes_its_turn_is_read_again_and_holds_back_the_next():
+    ownership = owned()
+    partition = ownership.adopt(0, 3, START, Poison.takeover(START))
+    partition.owed = {10: 66, 12: 67}
+    assert ownership.revive(partition, {10, 11, 12}, {}, 13, START.note)
+    ownership.put(partition, read(partition, 10, 11, 12, 13), 13)
+    first, second, third = ownership.take(9)
+    assert offsets([first, second, third]) == [10, 12, 13]
+    assert partition.marks.watermark() == (10, START.note)
+
+    assert ownership.arrive(first, who(context=7)) == (Arrival.OWED, 66)
+    assert ownership.arrive(second, who(context=7)) == (Arrival.HELD, 67)
+    assert ownership.arrive(third, who(context=7)) == HELD
+    assert ownership.answered_before(first)
+    ownership.close([close(ownership, first, who(context=7), 66)])
+    assert not ownership.answered_before(first)
+    assert offsets(ownership.take(9)) == [12]
+    assert ownership.arrive(second, who(context=7)) == (Arrival.OWED, 67)
+    ownership.close([close(ownership, second, who(context=7), 67)])
+    assert offsets(ownership.take(9)) == [13]
+    assert ownership.arrive(third, who(context=7)) == GO
+
+
+def test_a_request_that_owes_its_turn_is_neither_a_repeat_nor_cancelled():
+    ownership = owned()
+    partition = ownership.adopt(0, 3, START, Poison.takeover(START))
+    partition.owed = {10: 66}
+    assert ownership.revive(partition, {10}, {}, 11, START.note)
+    ownership.cancels.add("t", "r", 10**12)
+    ownership.put(partition, read(partition, 10), 10)
+    (again,) = ownership.take(9)
+
+    assert ownership.arrive(again, who("r", 5, context=7)) == (Arrival.OWED, 66)

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -14,9 +15,10 @@ from connectors.kafka.rules.marks import Mark, Note
 from connectors.kafka.rules.poison import Poison
 from connectors.kafka.settling import Keeping, Settling
 from schemas.arrivals import Arrival
+from schemas.codes import Code
 from schemas.packed import REMEMBERED, Seal, Settled, Started, pack_seal, pack_settled, pack_started
 from schemas.records import Headers
-from schemas.responses import Latency, Response
+from schemas.responses import ErrorInfo, Latency, Response
 from tests.connectors.kafka.logs import RESPONSES, USAGE, FakeConsumer, LogOutbox, append
 from tests.connectors.kafka.owning import CLUSTER, DELIVERY, owned, record, who
 
@@ -239,3 +241,47 @@ def test_nothing_to_take_over_starts_nothing(bench: Bench):
     bench.recovery.begin([])
 
     assert bench.outbox.sent == []
+
+
+TURN = EVENT.model_copy(update={"context_id": UUID(int=7), "response": "yes"})
+
+
+def test_an_answer_whose_turn_is_not_proven_is_read_again_for_it_and_not_settled(bench: Bench):
+    bench.started((10, 1))
+    bench.response(10, Seal(5, 1, True), TURN.to_bytes())
+    partition = bench.take_over()
+
+    assert (partition.marks.answered, partition.owed) == (set(), {10: 0})
+    assert partition.marks.high == 11
+    assert bench.outbox.kinds == ["fence", "fence"]
+    assert bench.arrive(partition, 10) == (Arrival.OWED, 0)
+    assert bench.arrive(partition, 11) == (Arrival.REPEAT, 0)
+
+
+@pytest.mark.parametrize(
+    "update", [{"error": ErrorInfo(code=Code.REFUSED, message="no")}, {"embeddings": [[1.0]]}]
+)
+def test_failures_and_vectors_owe_no_turn(bench: Bench, update: dict[str, object]):
+    bench.response(10, Seal(5, 1, True), TURN.model_copy(update=update).to_bytes())
+    partition = bench.take_over()
+
+    assert (partition.marks.answered, partition.owed) == ({10}, {})
+    assert bench.outbox.kinds == ["fence", "fence", "settled"]
+
+
+def test_a_turn_that_was_settled_is_owed_no_more(bench: Bench):
+    bench.response(10, Seal(5, 1, True), TURN.to_bytes())
+    bench.settled(10, REMEMBERED, 0)
+    partition = bench.take_over()
+
+    assert (partition.marks.answered, partition.owed) == ({10}, {})
+
+
+def test_the_turns_of_conversations_are_read_before_the_partition_is_fed(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+):
+    bench.turns.in_time = False
+    bench.take_over()
+
+    assert bench.turns.taken == [3]
+    assert "still being read" in caplog.text

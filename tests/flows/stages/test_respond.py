@@ -266,3 +266,18 @@ def test_vectors_stand_in_place_of_a_text_written_as_asked():
     assert (plain.response, plain.embeddings) == (None, [[1.0, -0.5], [0.25, 2.0]])
     assert packed.embeddings == ["AACAPwAAAL8=", "AACAPgAAAEA="]
     assert Response.model_validate_json(packed.to_bytes()) == packed
+
+
+def test_a_turn_takes_its_request_along_for_what_is_derived_from_both():
+    asked = job(context_id=str(CONTEXT))
+
+    assert outcome_of(ended(asked, answer=ANSWER)).request is asked.request
+    assert outcome_of(ended(job(), answer=ANSWER)).request is None
+
+
+def test_a_request_that_was_answered_before_ends_with_its_turn_only():
+    asked = job(context_id=str(CONTEXT))
+    outcome = outcome_of(ended(asked, owed=True, repeat_of=66))
+
+    assert (outcome.owed, outcome.response, outcome.response_offset) == (True, None, 66)
+    assert (outcome.request, outcome.remembered) == (asked.request, True)

@@ -2,9 +2,21 @@
 
 from uuid import UUID
 
-from connectors.kafka.rules.derived import Written, answer_headers, copy, finished, settled, settled_record
+from connectors.kafka.rules.derived import (
+    Written,
+    answer_headers,
+    copy,
+    finished,
+    settled,
+    settled_record,
+    turn,
+)
+from schemas.codes import Code
+from schemas.contexts import Turn
 from schemas.packed import REMEMBERED, Seal, Settled, unpack_settled
-from schemas.responses import Attempt, Latency, Response
+from schemas.records import Record
+from schemas.requests import Message, Request
+from schemas.responses import Attempt, ErrorInfo, Latency, Response
 from schemas.usage import Finished
 
 LATENCY = Latency(queue_ms=1, routing_ms=1, provider_ms=1, total_ms=1)
@@ -82,3 +94,62 @@ def test_one_record_takes_the_entries_of_a_partition_in_order():
     assert (record.topic, record.partition, record.key) == ("llm.usage", 3, None)
     assert record.headers == (("kind", b"settled"),)
     assert unpack_settled(record.value or b"") == entries
+
+
+ASKED = Request(prompt="how high?", context_id=CONTEXT, context="given", tenant="t")
+TURN_RECORD = Record(0, 3, 7, 1_000, None, b"{}")
+
+
+def turn_of(asked: Request = ASKED, **fields: object) -> Turn | None:
+    made = turn(TURN_RECORD, asked, response(**{"context_id": CONTEXT, "model": "m"} | fields))
+    if made is not None:
+        assert Turn.model_validate_json(made.to_bytes()) == made  # built without a check
+    return made
+
+
+def test_a_turn_is_what_was_asked_without_its_context_and_the_answer():
+    assert turn_of() == Turn(
+        context_id=CONTEXT,
+        seq=7,
+        tenant="t",
+        request_id="r\u00e9",
+        asked=[Message(role="user", content="how high?")],
+        answer=Message(role="assistant", content="yes"),
+        model="m",
+        asked_ms=1000,
+    )
+
+
+def test_a_turn_keeps_the_turns_that_the_request_brought_as_they_were():
+    told = {"role": "system", "content": "s"}
+    brought = [told, {"role": "tool", "tool_call_id": "c", "content": "4", "odd": 1}]
+    made = turn_of(Request.model_validate({"messages": brought, "context_id": str(CONTEXT)}))
+
+    assert made is not None
+    assert [each.model_dump(exclude_unset=True) for each in made.asked] == brought
+
+
+def test_an_answer_keeps_its_calls_its_thinking_and_the_providers_own_content():
+    own = {"format": "anthropic", "content": [{"type": "thinking", "signature": "s"}]}
+    calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    made = turn_of(response="", tool_calls=calls, reasoning_content="hm", provider_content=own)
+
+    assert made is not None
+    assert made.answer.model_dump(exclude_unset=True) == {
+        "role": "assistant", "tool_calls": calls, "reasoning_content": "hm", "provider_content": own,
+    }  # fmt: skip
+
+
+def test_an_empty_answer_is_a_turn_too():
+    made = turn_of(response="")
+
+    assert made is not None
+    assert made.answer == Message(role="assistant", content="")
+
+
+def test_failures_vectors_and_requests_without_a_conversation_are_no_turns():
+    error = ErrorInfo(code=Code.REFUSED, message="no")
+
+    assert turn_of(response=None, error=error) is None
+    assert turn_of(response=None, embeddings=[[1.0]]) is None
+    assert turn_of(Request(prompt="hi"), context_id=None) is None
