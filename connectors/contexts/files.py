@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import tempfile
+import time
 import zlib
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from connectors.contexts.store import remove
 
 _log = logging.getLogger(__name__)
 
+LEFT_S = 30 * 24 * 60 * 60.0
+"""A file that nobody has written for so long, and nobody uses, is removed."""
 SLOTS = 64
 """Most workers of one installation on a machine that keep a file in the folder; others use a passing one."""
 
@@ -36,6 +39,7 @@ class TurnsFile:
             for name in (*names, *map(str, range(SLOTS))):
                 if self._taken(home / f"{stem}-{name}.lock"):
                     self.path = home / f"{stem}-{name}.sqlite"
+                    _sweep(home, time.time() - LEFT_S)
                     return
             why = f"all {SLOTS} are in use"
         except OSError as error:
@@ -45,14 +49,8 @@ class TurnsFile:
         _log.warning("no file for turns in %s (%s): they are read again after a restart", home, why)
 
     def _taken(self, path: Path) -> bool:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            return False
-        self._lock = lock
-        return True
+        self._lock = _lock(path)
+        return self._lock is not None
 
     def remove(self) -> None:
         """Remove the turns; the place stays taken."""
@@ -64,3 +62,22 @@ class TurnsFile:
             os.close(self._lock)
         if self._passing is not None:
             self._passing.cleanup()
+
+
+def _lock(path: Path) -> int | None:
+    """The lock, held; `None` where another process has it."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _sweep(home: Path, before_s: float) -> None:
+    """Remove what other installations and workers left behind: nobody else would."""
+    for path in home.glob("*.sqlite"):
+        if path.stat().st_mtime < before_s and (lock := _lock(path.with_suffix(".lock"))) is not None:
+            remove(path)
+            os.close(lock)

@@ -100,7 +100,8 @@ class Stage:
 
     def start(self, name: str = "one", *, restart: bool = True, **env: str) -> Worker:
         """A worker with a stable name; without `restart` it stays away once it has ended."""
-        own = RULES | environment(self._tree) | {"WEIR_INSTANCE_ID": name} | env
+        kept = {"WEIR_INSTANCE_ID": name, "WEIR_CONVERSATIONS_FOLDER": str(self.home / "turns")}
+        own = RULES | environment(self._tree) | kept | env
         base = worker_env(self.cluster.bootstrap, self.cluster.prefix, self.cluster.partitions, SESSION_MS)
         command = [sys.executable, "-m", "flows.cli_worker", "--config", str(self._config())]
         worker = Worker(command, base | own, self.home / f"{name}.log", restart=restart)

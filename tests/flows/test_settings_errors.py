@@ -56,6 +56,10 @@ def test_password_in_the_file_may_name_a_variable(tmp_path: Path):
         ("weir: {delivery: {session: 1s}}", "weir.delivery: session must be at least three heartbeats"),
         ("weir: {delivery: {commit_every: 1ms}}", "weir.delivery.commit_every: must be at least 10ms"),
         ("weir: {recall: {timeout: 0s}}", "weir.recall.timeout: must be a duration over 0"),
+        (
+            "weir: {conversations: {turn_bytes: 9MiB}}",
+            "weir.conversations: turn_bytes and history_bytes",
+        ),
         ("weir: {references: {root: x}}", "weir.references.root: unknown key; did you mean `roots`?"),
         (
             "weir: {references: {max_bytes: 1GB}}",

@@ -19,7 +19,8 @@ READY_S = 30.0
 @contextmanager
 def running_worker(cluster: Cluster, log: Path, **env: str) -> Generator[subprocess.Popen[bytes]]:
     """A worker that serves; at the end it is stopped in good order, or killed after 15 s."""
-    settings = os.environ | environment(cluster) | {"WEIR_SESSION_MS": "2000"} | env
+    own = {"WEIR_SESSION_MS": "2000", "WEIR_CONVERSATIONS_FOLDER": str(log.parent / "turns")}
+    settings = os.environ | environment(cluster) | own | env
     before = set(group_state(cluster).members)
     with log.open("ab") as output:
         process = subprocess.Popen(

@@ -1,6 +1,7 @@
 """Which file a worker takes."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,17 @@ def test_the_folder_is_below_the_users_cache_where_nothing_is_set(
     monkeypatch.setenv("HOME", str(tmp_path))
 
     assert TurnsFile(None, "a", None).path.parent == tmp_path / ".cache" / "weir" / "contexts"
+
+
+def test_what_was_left_behind_long_ago_is_removed(tmp_path: Path):
+    used = TurnsFile(str(tmp_path), "used", None)
+    fresh, left = tmp_path / "a-0.sqlite", tmp_path / "b-0.sqlite"
+    for path in (used.path, fresh, left):
+        path.write_text("x")
+    for path in (used.path, left):
+        os.utime(path, (1000, 1000))
+    taken = TurnsFile(str(tmp_path), "c", None)
+
+    assert (used.path.exists(), fresh.exists(), left.exists()) == (True, True, False)
+    used.close()
+    taken.close()
