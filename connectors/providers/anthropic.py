@@ -9,13 +9,19 @@ Source: https://platform.claude.com/docs/en/api/messages and .../api/messages-co
 from collections.abc import Mapping
 from dataclasses import replace
 
-import orjson
-
 from connectors.providers.anthropic_body import COUNTED, VERSION, body, headers, version
 from connectors.providers.anthropic_reply import answer, raise_error, reply_error
 from connectors.providers.anthropic_stream import AnthropicStream
 from connectors.providers.limits import rate_limits
-from connectors.providers.wire import address, call_headers, read_object, server_message, to_json
+from connectors.providers.soundness import UNREADABLE, checked, unreadable
+from connectors.providers.wire import (
+    address,
+    call_headers,
+    error_json,
+    read_object,
+    server_message,
+    to_json,
+)
 from schemas.base import JsonObject
 from schemas.calls import Answer, Call, HttpRequest, Malformed, Refused
 
@@ -46,7 +52,11 @@ class AnthropicCodec:
         blocks = reply.get("content")
         if not isinstance(blocks, list):
             raise Malformed("the answer has no `content`", status=status, body=body)
-        return replace(answer(blocks, reply), status=status, limits=rate_limits(headers))
+        try:
+            made = replace(answer(blocks, reply), status=status, limits=rate_limits(headers))
+        except UNREADABLE as error:
+            raise unreadable(error, body) from error
+        return checked(made, body)
 
     def decoder(self) -> AnthropicStream:
         """A reader of one streamed answer; it sees no headers, so its answer has no `limits`."""
@@ -108,9 +118,6 @@ def _good(status: int, headers: Mapping[str, str], body: bytes) -> JsonObject:
 
 
 def _error_object(body: bytes) -> JsonObject:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
+    value = error_json(body)
     found = value.get("error") if isinstance(value, dict) else None
     return found if isinstance(found, dict) else {}

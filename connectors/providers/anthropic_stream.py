@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from connectors.providers.anthropic_reply import answer, raise_error
+from connectors.providers.soundness import UNREADABLE, checked, is_deep, unreadable
 from connectors.providers.wire import Lines, read_object
 from schemas.base import JsonObject
 from schemas.calls import Answer, Malformed, Piece, Unavailable
@@ -50,6 +51,8 @@ class Block:
             # Input that was cut by the limit on the answer is no JSON; the tool call has it as it came.
             with suppress(orjson.JSONDecodeError):
                 made["input"] = orjson.loads("".join(self.inputs))
+            if is_deep(made.get("input")):
+                raise Malformed("a tool's input is nested too deeply", status=200)
         return made
 
 
@@ -72,6 +75,12 @@ class AnthropicStream:
 
     def feed(self, data: bytes) -> list[Piece]:
         """What these bytes complete, as at most one piece; empty bytes end it."""
+        try:
+            return self._feed(data)
+        except UNREADABLE as error:
+            raise unreadable(error, data) from error
+
+    def _feed(self, data: bytes) -> list[Piece]:
         if data:
             for line in self._lines.feed(data):
                 self._line(line)
@@ -97,6 +106,12 @@ class AnthropicStream:
             raise Unavailable("the stream was cut")
         if "content" not in self._message:
             raise Malformed("the stream has no `message_start`", status=200)
+        try:
+            return checked(self._answer(), b"")
+        except UNREADABLE as error:
+            raise unreadable(error, b"") from error
+
+    def _answer(self) -> Answer:
         blocks = [self._blocks[index] for index in sorted(self._blocks)]
         arguments = {place: block.arguments() for place, block in enumerate(blocks) if block.call >= 0}
         return answer([block.whole() for block in blocks], self._message, arguments)

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import quote
 
-import orjson
-
 from connectors.providers.gemini_answer import Reading
 from connectors.providers.gemini_body import body
 from connectors.providers.gemini_embed import EMBED, embed_body, embedded_answer
 from connectors.providers.gemini_errors import error_in, error_of, error_of_reply
-from connectors.providers.wire import Lines, address, call_headers, read_object, to_json
+from connectors.providers.soundness import UNREADABLE, checked, unreadable
+from connectors.providers.wire import Lines, address, call_headers, read_json, read_object, to_json
 from schemas.base import JsonObject
 from schemas.calls import Answer, Call, HttpRequest, Malformed, Piece, Unavailable
 
@@ -25,9 +24,6 @@ VERSION = "v1beta"
 """Version of the API, unless the route's base names one."""
 MAX_STRAY_BYTES = 64 * 1024
 """How much is kept of a stream's lines that are no events: an error may stand there."""
-
-UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError)
-"""What reading a field of a wrong type raises."""
 
 _VERSIONED = re.compile(r"/v\d+\w*/?$")
 _FIELDS = (b":", b"event:", b"id:", b"retry:")
@@ -72,12 +68,12 @@ class GeminiCodec:
         try:
             events = _events(body, status)
             if "embeddings" in events[0]:
-                return embedded_answer(events[0], status)
+                return checked(embedded_answer(events[0], status), body)
             for event in events:
                 reading.add(event)
-            return reading.answer()
+            return checked(reading.answer(), body)
         except UNREADABLE as error:
-            raise _unreadable(error, body) from error
+            raise unreadable(error, body) from error
 
     def decode_count(self, status: int, headers: Mapping[str, str], body: bytes) -> int:
         """Read how many input tokens a call has.
@@ -134,7 +130,7 @@ class GeminiStream:
                 self._end()
             return self._reading.since(mark)
         except UNREADABLE as error:
-            raise _unreadable(error, data) from error
+            raise unreadable(error, data) from error
 
     def finish(self) -> Answer:
         """The answer of all that was fed.
@@ -146,9 +142,9 @@ class GeminiStream:
         if self._reading.finish_reason is None:
             raise Unavailable("the stream was cut")
         try:
-            return self._reading.answer()
+            return checked(self._reading.answer(), b"")
         except UNREADABLE as error:
-            raise _unreadable(error, b"") from error
+            raise unreadable(error, b"") from error
 
     def _end(self) -> None:
         # What was cut in its middle is dropped: `finish` knows whether enough came.
@@ -177,10 +173,6 @@ class GeminiStream:
                 raise error_of(found)
 
 
-def _unreadable(error: Exception, body: bytes) -> Malformed:
-    return Malformed(f"the answer can't be read: {type(error).__name__}", status=200, body=body)
-
-
 def _model(call: Call) -> str:
     """The model's resource name: `models/...`, or the one that the route has, such as `tunedModels/...`."""
     name = quote(call.route.model, safe="/:@")
@@ -201,10 +193,7 @@ def _events(body: bytes, status: int) -> list[JsonObject]:
     """The responses in a body: one, or a list of them."""
     if not body.lstrip().startswith(b"["):
         return [read_object(body, status)]
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Malformed(f"the answer is not JSON: {error}", status=status, body=body) from error
-    if not found or not all(isinstance(event, dict) for event in found):
+    found = read_json(body, status)
+    if not isinstance(found, list) or not found or not all(isinstance(event, dict) for event in found):
         raise Malformed("the answer is not a JSON object", status=status, body=body)
     return found

@@ -10,10 +10,8 @@ https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.pr
 
 from collections.abc import Iterator, Mapping
 
-import orjson
-
 from connectors.providers.errors import duration_s, failure
-from connectors.providers.wire import server_message
+from connectors.providers.wire import error_json, server_message
 from schemas.base import JsonObject
 from schemas.calls import Malformed, Missing, ProviderError, Refused, Throttled, Unavailable
 
@@ -74,10 +72,7 @@ def error_of(
 
 def error_in(body: bytes) -> JsonObject | None:
     """The `error` object of a body, in a list or not; `None` where it has none."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
+    value = error_json(body)
     found = value[0] if isinstance(value, list) and value else value
     error = found.get("error") if isinstance(found, dict) else None
     return error if isinstance(error, dict) else None

@@ -16,6 +16,7 @@ import orjson
 from connectors.providers.errors import failure, one_line
 from connectors.providers.ollama_body import FORMAT, body
 from connectors.providers.ollama_embed import EMBED, embed_body, embedded_answer
+from connectors.providers.soundness import UNREADABLE, checked, unreadable
 from connectors.providers.wire import (
     Lines,
     address,
@@ -75,10 +76,13 @@ class OllamaCodec:
         if not 200 <= status < 300:
             raise server_failure(status, headers, server_message(body)[0])
         reply = read_object(body, status)
-        if "embeddings" in reply:
-            return embedded_answer(reply)
         stream = OllamaStream()
-        stream.add(reply)
+        try:
+            if "embeddings" in reply:
+                return checked(embedded_answer(reply), body)
+            stream.add(reply)
+        except UNREADABLE as error:
+            raise unreadable(error, body) from error
         if not stream.done:
             raise Malformed("the answer is not marked as `done`", status=status, body=body)
         return stream.finish()
@@ -120,6 +124,12 @@ class OllamaStream:
 
     def feed(self, data: bytes) -> list[Piece]:
         """What these bytes complete, as at most one piece; empty bytes end the stream."""
+        try:
+            return self._feed(data)
+        except UNREADABLE as error:
+            raise unreadable(error, data) from error
+
+    def _feed(self, data: bytes) -> list[Piece]:
         texts, thoughts = len(self._text), len(self._thinking)
         calls, probable = len(self._tool_calls), len(self._logprobs)
         if data:
@@ -184,6 +194,12 @@ class OllamaStream:
             raise Unavailable("the stream was cut")
         if not self._seen:
             raise Malformed("the answer has no `message`", status=200, body=orjson.dumps(self._last))
+        try:
+            return checked(self._answer(), b"")
+        except UNREADABLE as error:
+            raise unreadable(error, b"") from error
+
+    def _answer(self) -> Answer:
         reason = self._last.get("done_reason")
         raw = {name: self._last[name] for name in _USAGE_FIELDS if name in self._last}
         joined = {name: _joined(values) for name, values in self._other.items()}

@@ -17,10 +17,8 @@ from connectors.providers.openai_embed import (
 )
 from connectors.providers.openai_quirks import OPENAI, Quirks, at
 from connectors.providers.openai_reply import (
-    UNREADABLE,
     failed,
     finish,
-    malformed,
     own_content,
     raise_error,
     raw_reason,
@@ -29,6 +27,7 @@ from connectors.providers.openai_reply import (
     usage,
 )
 from connectors.providers.openai_stream import OpenAIStream
+from connectors.providers.soundness import UNREADABLE, checked, unreadable
 from connectors.providers.wire import address, call_headers, read_object, to_json
 from schemas.base import JsonObject
 from schemas.calls import Answer, Call, HttpRequest, Malformed
@@ -65,14 +64,15 @@ class OpenAICodec:
         reply = read_object(body, status)
         raise_error(reply)
         if "choices" not in reply and "data" in reply:
-            return embedded_answer(decode_embeddings(status, headers, body), status)
+            return checked(embedded_answer(decode_embeddings(status, headers, body), status), body)
         choices = reply.get("choices")
         if not isinstance(choices, list) or not choices:
             raise Malformed("the answer has no `choices`", status=status, body=body)
         try:
-            return self._answer(status, headers, reply, choices[0])
+            answer = self._answer(status, headers, reply, choices[0])
         except UNREADABLE as error:
-            raise malformed(error, body) from error
+            raise unreadable(error, body) from error
+        return checked(answer, body)
 
     def decoder(self) -> OpenAIStream:
         """A reader of one streamed answer."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from connectors.providers.limits import rate_limits
 from connectors.providers.openai_quirks import OPENAI, Quirks
-from connectors.providers.openai_reply import UNREADABLE, failed, malformed, raise_error, usage
+from connectors.providers.openai_reply import failed, raise_error, usage
+from connectors.providers.soundness import UNREADABLE, unreadable
 from connectors.providers.wire import read_object, route_address, route_headers, to_json
 from schemas.base import JsonObject
 from schemas.calls import Answer, Call, HttpRequest, Malformed, RateLimit, Refused, Route
@@ -96,8 +97,8 @@ def decode_embeddings(status: int, headers: Mapping[str, str], body: bytes) -> E
             reply.get("usage") or None,
             rate_limits(headers),
         )
-    except (*UNREADABLE, OverflowError) as error:
-        raise malformed(error, body) from error
+    except UNREADABLE as error:
+        raise unreadable(error, body) from error
 
 
 def _place(entry: JsonObject) -> int:

@@ -13,15 +13,13 @@ from connectors.providers.limits import rate_limits
 from connectors.providers.openai_turns import FORMAT
 from connectors.providers.wire import count, server_message
 from schemas.base import JsonObject
-from schemas.calls import Malformed, Missing, ProviderError, Refused, Throttled, Unavailable
+from schemas.calls import Missing, ProviderError, Refused, Throttled, Unavailable
 from schemas.responses import Usage
 
 THINKING_FIELDS = ("reasoning_content", "reasoning")
 """Where a message has its thinking; the first that is there counts."""
 REPLY_FIELDS = frozenset({"citations", "search_results", "images", "videos", "related_questions"})
 """What some servers say of an answer beside its message (Perplexity's sources)."""
-UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
-"""What reading a field of a wrong type raises."""
 
 _CARRIED = frozenset({"role", "content", "refusal", "tool_calls", *THINKING_FIELDS})
 _FINISH = {
@@ -231,8 +229,3 @@ def _entries(found: Iterable[object]) -> list[object]:
 def _details(raw: JsonObject, name: str) -> JsonObject:
     found = raw.get(name)
     return found if isinstance(found, dict) else {}
-
-
-def malformed(error: Exception, body: bytes = b"") -> Malformed:
-    """The error of an answer with a field of a wrong type."""
-    return Malformed(f"the answer has a field of a wrong type: {type(error).__name__}", status=200, body=body)

@@ -8,10 +8,8 @@ from contextlib import suppress
 from connectors.providers.openai_reply import (
     REPLY_FIELDS,
     THINKING_FIELDS,
-    UNREADABLE,
     finish,
     joined,
-    malformed,
     own_content,
     raise_error,
     raw_reason,
@@ -20,6 +18,7 @@ from connectors.providers.openai_reply import (
     tool_call,
     usage,
 )
+from connectors.providers.soundness import UNREADABLE, checked, unreadable
 from connectors.providers.wire import Lines, read_object
 from schemas.base import JsonObject
 from schemas.calls import Answer, Malformed, Piece, Unavailable
@@ -84,7 +83,7 @@ class OpenAIStream:
                     self._line(b"")
             return self._since(texts, thoughts, deltas, logprobs)
         except UNREADABLE as error:
-            raise malformed(error, data) from error
+            raise unreadable(error, data) from error
 
     def finish(self) -> Answer:
         """The answer of all that was fed.
@@ -98,9 +97,9 @@ class OpenAIStream:
         if not self._seen:
             raise Malformed("the stream has no `choices`", status=200)
         try:
-            return self._answer()
+            return checked(self._answer(), b"")
         except UNREADABLE as error:
-            raise malformed(error) from error
+            raise unreadable(error, b"") from error
 
     def _answer(self) -> Answer:
         text, reasoning = "".join(self._texts), "".join(self._thoughts)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import orjson
 
+from connectors.providers.soundness import too_deep
 from schemas.base import JsonObject
 from schemas.calls import Answer, Call, HttpRequest, Malformed, Missing, Piece, Refused, Route
 from schemas.requests import entries
@@ -20,6 +21,8 @@ Gate = Callable[[], bool]
 
 NOT_BODY: frozenset[str] = frozenset({"stream", "extra_headers"})
 """Parameters of a route that are not part of a request's body."""
+MAX_COUNT = 1 << 48
+"""Most tokens that anyone is believed: sums and prices of them stay numbers."""
 _PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
@@ -204,18 +207,38 @@ def texts_to_embed(call: Call, own: Collection[str]) -> list[str]:
 
 
 def read_object(text: bytes, status: int = 200) -> JsonObject:
-    """A JSON object from the wire.
+    """A JSON object from the wire, nested at most 200 deep.
 
     Raises:
         Malformed: When it is anything else; keeps the bytes.
+    """
+    value = read_json(text, status)
+    if not isinstance(value, dict):
+        raise Malformed("the answer is not a JSON object", status=status, body=text)
+    return value
+
+
+def read_json(text: bytes, status: int = 200) -> object:
+    """A JSON value from the wire, nested at most 200 deep.
+
+    Raises:
+        Malformed: When it is none; keeps the bytes.
     """
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"the answer is not JSON: {error}", status=status, body=text) from error
-    if not isinstance(value, dict):
-        raise Malformed("the answer is not a JSON object", status=status, body=text)
+    if too_deep(text, value):
+        raise Malformed("the answer is nested too deeply", status=status, body=text)
     return value
+
+
+def error_json(body: bytes) -> object:
+    """The JSON value of a reply that is an error; `None` where it is none that we can read."""
+    try:
+        return read_json(body)
+    except Malformed:
+        return None
 
 
 def server_message(body: bytes) -> tuple[str, str]:
@@ -223,9 +246,8 @@ def server_message(body: bytes) -> tuple[str, str]:
 
     Knows `{"error": {"message", "type", "code"}}`, `{"error": text}`, `{"message"}`, `{"detail"}`, and text.
     """
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
+    value = error_json(body)
+    if value is None:
         text = body[:4096].decode(errors="replace")
         return ("" if text.lstrip().startswith("<") else text), ""
     found = value.get("error", value) if isinstance(value, dict) else value
@@ -237,5 +259,5 @@ def server_message(body: bytes) -> tuple[str, str]:
 
 
 def count(value: object) -> int:
-    """A number of tokens from the wire: 0 where it is none."""
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
+    """A number of tokens from the wire: 0 where it is none, at most `MAX_COUNT`."""
+    return int(min(value, MAX_COUNT)) if isinstance(value, int | float) and value > 0 else 0

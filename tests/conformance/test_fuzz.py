@@ -1,25 +1,23 @@
 """Whatever a server sends, nothing but an answer or a provider's error comes out, in bounded memory.
 
-The codec is fed by itself, then through the shell. A codec that stumbles over a foreign type is caught by
-the shell's guard, which makes `Malformed` of it; those in `BARE` need no guard, and it stays so. The failure
-names the seed.
+The codec is fed by itself, without the shell's guard, then through the shell. The failure names the seed.
 """
 
 import asyncio
 import random
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from connectors.providers.shell import Shell
-from connectors.providers.shell import _read as shell_guard
 from connectors.providers.transport import Connections
 from connectors.providers.wire import Gate
-from schemas.calls import Answer, HttpRequest, Piece, ProviderError, Route
-from schemas.responses import Response, Usage
+from schemas.calls import Answer, HttpRequest, Malformed, Piece, ProviderError, Route, Unavailable
+from schemas.chunks import Chunk
+from schemas.responses import Attempt, Response, Usage
 from tests.support.calls import always, make_call, make_route
 from tests.support.dialects import PLAIN, Dialect
 from tests.support.fixtures import WIRE
@@ -29,8 +27,6 @@ QUICK = 3_000
 FULL = 100_000
 SEED = 20_261_122
 MAX_GROWTH_BYTES = 64 << 20
-BARE = frozenset({"openai", "gemini"})
-"""Codecs that raise nothing but a provider's error, even without the shell's guard."""
 STATUSES = (200, 200, 200, 200, 201, 301, 400, 401, 404, 429, 500, 503, 529)
 
 
@@ -79,8 +75,14 @@ def check_answer(answer: object) -> None:
         usage=answer.usage,
         model=answer.model,
         finish_reason=answer.finish_reason,
+        finish_reason_raw=answer.finish_reason_raw,
+        reasoning_content=answer.reasoning,
+        provider_content=answer.provider_content,
+        logprobs=answer.logprobs,
+        embeddings=answer.embeddings,
+        attempts=[Attempt.model_construct(usage=answer.usage, usage_raw=answer.usage_raw)],
     )
-    assert written.model_dump_json()
+    assert written.to_bytes()
 
 
 def check_pieces(pieces: list[Piece]) -> None:
@@ -88,32 +90,31 @@ def check_pieces(pieces: list[Piece]) -> None:
         assert isinstance(piece.text, str)
         assert isinstance(piece.reasoning, str)
         assert all(isinstance(call, dict) for call in piece.tool_calls)
-        piece.text.encode()
-        piece.reasoning.encode()
-
-
-Read = Callable[..., Any]
-
-
-def bare(_body: bytes, read: Read, *given: object) -> Any:
-    """No guard."""
-    return read(*given)
+        chunk = Chunk.model_construct(
+            request_id="r",
+            attempt=1,
+            seq=0,
+            delta=piece.text,
+            tool_calls=list(piece.tool_calls),
+            reasoning_content=piece.reasoning,
+            logprobs=list(piece.logprobs),
+        )
+        assert chunk.to_bytes()
 
 
 def through_codec(dialect: Dialect, data: bytes, parts: list[bytes], status: int) -> None:
     """The codec by itself, whole and streamed."""
-    guard: Read = bare if dialect.name in BARE else shell_guard
     codec = dialect.codec()
     with suppress(ProviderError):
-        guard(data, codec.decode, status, {"retry-after": "1"}, data)
+        check_answer(codec.decode(status, {"retry-after": "1"}, data))
     decoder = codec.decoder()
     with suppress(ProviderError):
         for part in parts:
-            check_pieces(guard(part, decoder.feed, part))
+            check_pieces(decoder.feed(part))
             if decoder.done:
                 break
-        check_pieces(guard(b"", decoder.feed, b""))
-        guard(b"", decoder.finish)
+        check_pieces(decoder.feed(b""))
+        check_answer(decoder.finish())
 
 
 async def through_shell(shell: Shell, sent: Sent, call: Any, parts: list[bytes]) -> None:
@@ -170,6 +171,29 @@ def test_a_hundred_thousand_of_them_do_too(dialect: Dialect):
     print(f"seeds {SEED} to {SEED + FULL - 1}")
 
     fuzz(dialect, FULL)
+
+
+@by_codec
+@pytest.mark.parametrize("depth", [190, 300, 1000])
+def test_an_answer_too_deep_for_a_writer_is_malformed(dialect: Dialect, depth: int):
+    deep = b'"odd": ' + b"[" * depth + b"]" * depth + b", "
+    whole, streamed = (
+        data.replace(b'{"', b"{" + deep + b'"', 40) for data in (dialect.reply, dialect.stream)
+    )
+    codec = dialect.codec()
+    decoder = codec.decoder()
+
+    if depth < 200:
+        check_answer(codec.decode(200, {}, whole))
+        check_pieces(decoder.feed(streamed))
+        check_answer(decoder.finish())
+    else:
+        with pytest.raises(Malformed, match="too deeply"):
+            codec.decode(200, {}, whole)
+        with pytest.raises(Malformed, match="too deeply"):
+            decoder.feed(streamed)
+        with pytest.raises(Unavailable):
+            codec.decode(500, {}, whole)
 
 
 @by_codec
