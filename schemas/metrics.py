@@ -37,6 +37,10 @@ class Series(Event):
     """Money spent."""
     latency: Sketch
     """Time from the request's timestamp to the response."""
+    first_token: Sketch | None = None
+    """Time from a streamed call's first byte to its first piece; absent where none was streamed."""
+    between_tokens: Sketch | None = None
+    """Time between two tokens of a streamed answer, its mean counted once; absent where none was streamed."""
 
 
 class Snapshot(Event):

@@ -59,6 +59,8 @@ class Attempt(Event):
     """From then until the outcome was known."""
     first_token_ms: Millis | None = None
     """From then until the first piece, on streams."""
+    between_tokens_ms: Millis | None = None
+    """Mean time between two output tokens of a stream, from the first piece to the end."""
     usage: Usage | None = None
     """Tokens, where the provider told or they could be estimated."""
     usage_raw: JsonObject | None = None

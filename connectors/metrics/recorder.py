@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from schemas.arrivals import Outcome
 from schemas.metrics import Series, Sketch, Snapshot
 from schemas.records import Outgoing
+from schemas.responses import Attempt
 from schemas.topics import Role
 
 BOUNDS_MS: tuple[float, ...] = (
@@ -20,14 +21,37 @@ EVERY_S = 1.0
 
 
 @dataclass(slots=True)
+class _Times:
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_MS) + 1))
+    sum_ms: float = 0.0
+
+    def add(self, value_ms: float) -> None:
+        self.counts[bisect_left(BOUNDS_MS, value_ms)] += 1
+        self.sum_ms += value_ms
+
+    def sketch(self) -> Sketch:
+        return Sketch(bounds_ms=list(BOUNDS_MS), counts=list(self.counts), sum_ms=round(self.sum_ms, 3))
+
+
+@dataclass(slots=True)
 class _Tally:
     requests: int = 0
     failures: dict[str, int] = field(default_factory=dict[str, int])
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_MS) + 1))
-    sum_ms: float = 0.0
+    latency: _Times = field(default_factory=_Times)
+    first_token: _Times | None = None
+    between_tokens: _Times | None = None
+
+    def stream(self, attempt: Attempt) -> None:
+        """Count the times of a streamed answer."""
+        if attempt.first_token_ms is not None:
+            self.first_token = self.first_token or _Times()
+            self.first_token.add(attempt.first_token_ms)
+        if attempt.between_tokens_ms is not None:
+            self.between_tokens = self.between_tokens or _Times()
+            self.between_tokens.add(attempt.between_tokens_ms)
 
 
 class Recorder:
@@ -53,8 +77,9 @@ class Recorder:
             tally.input_tokens += response.usage.input_tokens
             tally.output_tokens += response.usage.output_tokens
         tally.cost_usd += response.cost_usd
-        tally.counts[bisect_left(BOUNDS_MS, response.latency.total_ms)] += 1
-        tally.sum_ms += response.latency.total_ms
+        tally.latency.add(response.latency.total_ms)
+        if response.attempts and response.attempts[-1].first_token_ms is not None:
+            tally.stream(response.attempts[-1])
 
     def _tally(self, route: str, tenant: str) -> _Tally:
         key = (route, tenant)
@@ -79,7 +104,6 @@ class Recorder:
 
 
 def _series(route: str, tenant: str, tally: _Tally) -> Series:
-    latency = Sketch(bounds_ms=list(BOUNDS_MS), counts=list(tally.counts), sum_ms=round(tally.sum_ms, 3))
     return Series(
         route=route,
         tenant=tenant,
@@ -88,7 +112,9 @@ def _series(route: str, tenant: str, tally: _Tally) -> Series:
         input_tokens=tally.input_tokens,
         output_tokens=tally.output_tokens,
         cost_usd=tally.cost_usd,
-        latency=latency,
+        latency=tally.latency.sketch(),
+        first_token=None if tally.first_token is None else tally.first_token.sketch(),
+        between_tokens=None if tally.between_tokens is None else tally.between_tokens.sketch(),
     )
 
 

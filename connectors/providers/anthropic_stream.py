@@ -82,13 +82,11 @@ class AnthropicStream:
 
     def _feed(self, data: bytes) -> list[Piece]:
         if data:
-            for line in self._lines.feed(data):
-                self._line(line)
+            self._take(self._lines.feed(data))
         else:
             # What was cut in its middle is dropped: `finish` knows whether enough came.
             with suppress(Malformed):
-                self._line(self._lines.rest())
-                self._line(b"")
+                self._take([self._lines.rest(), b""])
         if not self._texts and not self._thoughts and not self._new:
             return []
         piece = Piece("".join(self._texts), tuple(self._new), "".join(self._thoughts))
@@ -116,14 +114,16 @@ class AnthropicStream:
         arguments = {place: block.arguments() for place, block in enumerate(blocks) if block.call >= 0}
         return answer([block.whole() for block in blocks], self._message, arguments)
 
-    def _line(self, line: bytes) -> None:
-        if line.startswith(b"data:"):
-            self._data.append(line[5:])
-        elif not line and self._data:
-            event = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-            self._data.clear()
-            if not self.done:
-                self._event(read_object(event))
+    def _take(self, lines: list[bytes]) -> None:
+        held = self._data
+        for line in lines:
+            if line.startswith(b"data:"):
+                held.append(line[5:])
+            elif not line and held:
+                event = held[0] if len(held) == 1 else b"\n".join(held)
+                held.clear()
+                if not self.done:
+                    self._event(read_object(event))
 
     def _event(self, event: JsonObject) -> None:
         match event.get("type"):

@@ -23,6 +23,9 @@ from connectors.providers.wire import Lines, read_object
 from schemas.base import JsonObject
 from schemas.calls import Answer, Malformed, Piece, Unavailable
 
+_SHORT_BYTES = 32
+"""Longer data is not looked at for the word that ends a stream."""
+
 
 class OpenAIStream:
     """Reads server-sent events of completion chunks. Its fields are its whole state."""
@@ -74,13 +77,11 @@ class OpenAIStream:
         deltas, logprobs = len(self._deltas), len(self._logprobs)
         try:
             if data:
-                for line in self._lines.feed(data):
-                    self._line(line)
+                self._take(self._lines.feed(data))
             else:
                 # What was cut in its middle is dropped: `finish` knows whether enough came.
                 with suppress(Malformed):
-                    self._line(self._lines.rest())
-                    self._line(b"")
+                    self._take([self._lines.rest(), b""])
             return self._since(texts, thoughts, deltas, logprobs)
         except UNREADABLE as error:
             raise unreadable(error, data) from error
@@ -128,22 +129,25 @@ class OpenAIStream:
             return []
         return [Piece(text, calls, reasoning, tuple(probable))]
 
-    def _line(self, line: bytes) -> None:
-        if line.startswith(b"data:"):
-            self._data.append(line[5:].removeprefix(b" "))
-        elif not line and self._data:
-            event = b"\n".join(self._data)
-            self._data.clear()
-            if event.strip() == b"[DONE]":
-                self.done = True
-            elif not self.done:
-                self._event(read_object(event))
+    def _take(self, lines: list[bytes]) -> None:
+        held = self._data
+        for line in lines:
+            if line.startswith(b"data:"):
+                held.append(line[5:])
+            elif not line and held:
+                event = held[0] if len(held) == 1 else b"\n".join(held)
+                held.clear()
+                if len(event) < _SHORT_BYTES and event.strip() == b"[DONE]":
+                    self.done = True
+                elif not self.done:
+                    self._event(read_object(event))
 
     def _event(self, event: JsonObject) -> None:
-        raise_error(event)
+        if "error" in event:
+            raise_error(event)
         self._usage = event.get("usage") or self._usage
         self._model = event.get("model") or self._model
-        for name in REPLY_FIELDS.intersection(event):
+        for name in () if REPLY_FIELDS.isdisjoint(event) else REPLY_FIELDS.intersection(event):
             self._beside[name] = event[name] or self._beside.get(name)
         for choice in event.get("choices") or ():
             if not choice.get("index"):
@@ -151,7 +155,8 @@ class OpenAIStream:
                 self._choice(choice)
 
     def _choice(self, choice: JsonObject) -> None:
-        raise_error(choice)
+        if "error" in choice:
+            raise_error(choice)
         delta: JsonObject = choice.get("delta") or {}
         for name, value in delta.items():
             if not value or name == "role":

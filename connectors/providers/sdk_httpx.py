@@ -80,8 +80,8 @@ class HttpxReply:
         """The headers, case-insensitive."""
         return self._response.headers
 
-    async def next(self) -> bytes:
-        """The bytes that came since; none at the end.
+    async def next(self, gather: bool = False) -> bytes:
+        """The bytes that came since; none at the end. Nothing is gathered.
 
         Raises:
             Unavailable: When they come too slowly, or the connection is lost.

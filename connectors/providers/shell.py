@@ -137,10 +137,11 @@ class Shell:
 
     async def _stream(self, reply: Reply, sink: PieceSink | None) -> Answer:
         decoder = self._codec.decoder()
-        data = b""
+        data, begun = b"", False
         try:
-            while not decoder.done and (data := await reply.next()):
+            while not decoder.done and (data := await reply.next(begun)):
                 pieces = _read(data, decoder.feed, data)
+                begun = begun or bool(pieces)
                 if sink is not None:
                     for piece in pieces:
                         await sink(piece)

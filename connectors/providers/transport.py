@@ -24,8 +24,10 @@ class Reply(Protocol):
         """The headers; names are case-insensitive or in lower case."""
         ...
 
-    async def next(self) -> bytes:
+    async def next(self, gather: bool = False) -> bytes:
         """The bytes that came since; none at the end.
+
+        With `gather` it may take 20 ms longer: bytes that come soon after each other come as one.
 
         Raises:
             Unavailable: When they come too slowly, or the connection is lost.

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import orjson
 
-from connectors.providers.soundness import too_deep
+from connectors.providers.soundness import MAX_DEPTH, too_deep
 from schemas.base import JsonObject
 from schemas.calls import Answer, Call, HttpRequest, Malformed, Missing, Piece, Refused, Route
 from schemas.requests import entries
@@ -213,9 +213,9 @@ def read_object(text: bytes, status: int = 200) -> JsonObject:
         Malformed: When it is anything else; keeps the bytes.
     """
     value = read_json(text, status)
-    if not isinstance(value, dict):
-        raise Malformed("the answer is not a JSON object", status=status, body=text)
-    return value
+    if isinstance(value, dict):
+        return value
+    raise Malformed("the answer is not a JSON object", status=status, body=text)
 
 
 def read_json(text: bytes, status: int = 200) -> object:
@@ -228,7 +228,7 @@ def read_json(text: bytes, status: int = 200) -> object:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"the answer is not JSON: {error}", status=status, body=text) from error
-    if too_deep(text, value):
+    if len(text) > 2 * MAX_DEPTH and too_deep(text, value):
         raise Malformed("the answer is nested too deeply", status=status, body=text)
     return value
 

@@ -47,6 +47,7 @@ def good_attempt(tried: Tried, answer: Answer, job: Job, timing: tuple[float, fl
         started_ms=tried.started_ms,
         duration_ms=_ms(now_s - tried.begun_s),
         first_token_ms=None if first_s is None else _ms(first_s - tried.begun_s),
+        between_tokens_ms=_between_ms(now_s, first_s, usage.output_tokens),
         usage=usage,
         usage_raw=answer.usage_raw,
         cost_usd=cost_usd(tried.route, usage),
@@ -98,6 +99,11 @@ def cost_usd(route: Route, usage: Usage) -> float:
         if tokens and price_usd is not None:
             usd += tokens * (price_usd - route.input_cost_usd)
     return max(0.0, usd)
+
+
+def _between_ms(now_s: float, first_s: float | None, output_tokens: int) -> float | None:
+    """Mean time between two tokens of a stream; the first one begins it."""
+    return None if first_s is None or output_tokens < 2 else _ms((now_s - first_s) / (output_tokens - 1))
 
 
 def _ms(seconds: float) -> float:

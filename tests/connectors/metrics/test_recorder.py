@@ -12,7 +12,7 @@ from schemas.arrivals import Outcome
 from schemas.codes import Code
 from schemas.metrics import Series, Snapshot
 from schemas.records import Outgoing, Record
-from schemas.responses import ErrorInfo, Latency, Response, RouteChoice, Usage
+from schemas.responses import Attempt, ErrorInfo, Latency, Response, RouteChoice, Usage
 
 RECORD = Record(0, 3, 7, 1, None, b"{}")
 
@@ -54,6 +54,37 @@ def test_requests_failures_tokens_and_money_are_counted_by_route_and_tenant():
     assert found["p:m", "u"].requests == 1
     assert found["-", "t"].failures == {"refused": 2, "internal": 1}
     assert len(found) == 3
+
+
+def test_the_times_of_streams_are_counted_and_those_of_the_answering_try_only():
+    tries = [
+        Attempt(
+            attempt=at + 1,
+            route="p:m",
+            provider="p",
+            model="m",
+            outcome="ok",
+            started_ms=0,
+            duration_ms=9,
+            first_token_ms=first_ms,
+            between_tokens_ms=between_ms,
+        )
+        for at, (first_ms, between_ms) in enumerate([(900, 90), (150, 15), (30, None), (None, None)])
+    ]
+    found = series_of(*(outcome(attempts=attempts) for attempts in (tries[:2], tries[2:3], tries[3:], [])))
+
+    series = found["p:m", "t"]
+    assert series.first_token is not None
+    assert series.between_tokens is not None
+    assert (series.first_token.sum_ms, sum(series.first_token.counts)) == (180, 2)
+    assert (series.between_tokens.sum_ms, sum(series.between_tokens.counts)) == (15, 1)
+    assert series.between_tokens.counts[BOUNDS_MS.index(20)] == 1
+
+
+def test_without_streams_there_are_no_times_of_them():
+    series = series_of(outcome())["p:m", "t"]
+
+    assert (series.first_token, series.between_tokens) == (None, None)
 
 
 def test_moves_and_repeats_are_not_counted():

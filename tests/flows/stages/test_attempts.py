@@ -36,6 +36,7 @@ def test_a_good_try_has_the_providers_usage_its_price_and_its_times():
         started_ms=1000,
         duration_ms=250,
         first_token_ms=100,
+        between_tokens_ms=16.667,
         usage=USAGE,
         usage_raw={"raw": 1},
         cost_usd=0.2,
@@ -43,7 +44,15 @@ def test_a_good_try_has_the_providers_usage_its_price_and_its_times():
 
 
 def test_a_try_that_was_not_streamed_has_no_first_token():
-    assert good_attempt(TRIED, Answer("", "stop", USAGE), job(), (51.0, None)).first_token_ms is None
+    attempt = good_attempt(TRIED, Answer("", "stop", USAGE), job(), (51.0, None))
+
+    assert (attempt.first_token_ms, attempt.between_tokens_ms) == (None, None)
+
+
+def test_an_answer_of_one_token_has_no_time_between_two():
+    one = Usage(input_tokens=1, output_tokens=1)
+
+    assert good_attempt(TRIED, Answer("", "stop", one), job(), (51.0, 50.5)).between_tokens_ms is None
 
 
 def test_usage_that_the_provider_did_not_tell_is_estimated_and_says_so():
