@@ -56,6 +56,31 @@ def test_every_turn_sees_exactly_the_turns_before_it(topics: Topics, tmp_path: P
     _converse(topics, tmp_path, ["k0", "m1", "m2", "m3"], 16)
 
 
+def test_a_file_that_is_lost_or_damaged_is_made_again_from_the_log(topics: Topics, tmp_path: Path):
+    names = ["k1", "k2"]
+    with EchoProvider() as provider:
+        workers = [started(topics, provider, tmp_path, "one")]
+        try:
+            feed(topics, names, range(3))
+            _until("turns", lambda: len(written(topics, CONTEXTS)), 6)
+            for path in (tmp_path / "turns").glob("*.sqlite*"):
+                path.unlink()  # under the running worker
+            feed(topics, names, range(3, 5))
+            _until("turns", lambda: len({record.key for record in written(topics, CONTEXTS)}), 10)
+            workers[0].kill()
+            for path in (tmp_path / "turns").glob("*.sqlite"):
+                path.write_bytes(b"damaged" * 999)
+            feed(topics, names, range(5, 6))
+            _until("calls", lambda: provider.calls, 12)
+            _until("responses", lambda: len(written(topics, RESPONSES)), 12)
+        finally:
+            end_all(workers)
+
+    for name in names:
+        assert faults(provider, [f"{name}-{number}" for number in range(6)]) == []
+    assert len(written(topics, RESPONSES)) == 12
+
+
 @pytest.mark.full
 def test_fifty_conversations_of_two_hundred_turns_survive_a_killed_worker(topics: Topics, tmp_path: Path):
     _converse(topics, tmp_path, [f"{'k' if n % 5 == 0 else 'm'}{n}" for n in range(50)], 200)
