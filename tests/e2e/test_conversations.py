@@ -53,7 +53,7 @@ def _converse(topics: Topics, home: Path, names: list[str], turns: int) -> None:
 
 
 def test_every_turn_sees_exactly_the_turns_before_it(topics: Topics, tmp_path: Path):
-    _converse(topics, tmp_path, ["k0", "m1", "m2", "m3"], 16)
+    _converse(topics, tmp_path, ["k0", "m1", "m2"], 12)
 
 
 def test_a_file_that_is_lost_or_damaged_is_made_again_from_the_log(topics: Topics, tmp_path: Path):
