@@ -112,7 +112,7 @@ def test_nulls_are_absent_and_an_openai_body_is_a_request_as_it_stands():
 
     assert orjson.loads(asked.request.to_bytes()) == {
         **HI, "model": "large", "top_logprobs": 2, "context": "c", "context_encoding": "text",
-        "stream": False, "priority": "standard", "tenant": "default",
+        "stream": False, "priority": "standard", "tenant": "default", "overflow": "compress",
     }  # fmt: skip
 
 
