@@ -3,6 +3,9 @@
 import asyncio
 import time
 
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.streams import StreamReader
+
 from connectors.providers.body import GATHER_S
 from connectors.providers.openai import OpenAICodec
 from connectors.providers.pool import way_of
@@ -69,3 +72,13 @@ def test_a_connection_that_was_held_is_used_again():
     _, ports = pieces_of(10, 0.003, calls=4)
 
     assert len(set(ports)) == 1
+
+
+def test_what_is_taken_of_aiohttps_reader_and_protocol_is_there():
+    async def main() -> None:
+        protocol = ResponseHandler(asyncio.get_running_loop())
+
+        assert protocol._reading_paused is False
+        assert StreamReader(protocol, 1)._low_water == 1
+
+    asyncio.run(main())
