@@ -41,7 +41,7 @@ from connectors.metrics.recorder import Publisher, Recorder
 from connectors.providers.ollama_lengths import with_lengths
 from connectors.providers.registry import Registry
 from connectors.tokenizers.counter import build as build_counter
-from flows.app_recall import recalling
+from flows.app_recall import memory_of, recalling
 from flows.bell import Bell
 from flows.calibrations import Calibrations
 from flows.calling import CallPolicy, CallPorts, Calls
@@ -54,7 +54,17 @@ from flows.steps import BoundSteps, StepPolicy, StepPorts
 from flows.watchdog import Watchdog
 from schemas.metrics import Snapshot
 from schemas.records import Outgoing
-from schemas.topics import CALIBRATION, CHUNKS, CONTEXTS, DEAD_LETTERS, METRICS, REQUESTS, RESPONSES, USAGE
+from schemas.topics import (
+    CALIBRATION,
+    CHUNKS,
+    CONTEXTS,
+    DEAD_LETTERS,
+    MEMORIES,
+    METRICS,
+    REQUESTS,
+    RESPONSES,
+    USAGE,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +76,7 @@ OPEN_FILES = 65_536
 """Soft limit of open files that a worker wants: one per call in flight."""
 CLOSE_S = 5.0
 """Longest wait for the last records at the end."""
-LOSABLE = (CHUNKS, METRICS, CALIBRATION)
+LOSABLE = (CHUNKS, METRICS, CALIBRATION, MEMORIES)
 """Topics that a worker writes without minding a loss."""
 WRITTEN = (RESPONSES, USAGE, DEAD_LETTERS, REQUESTS, CONTEXTS)
 """Topics that a worker writes: their metadata is fetched before the first send."""
@@ -111,6 +121,7 @@ class Worker:
         self._lessons = CalibrationTopic(cluster, self._calibrations, self._publish)
         self._recorder = Recorder(self._name, "worker")
         self._publisher = Publisher(cluster.topic(METRICS.name), self._snapshot, self._publish)
+        self._memory = memory_of(cluster, settings.outside)
         self._steps = BoundSteps(self._step_ports(), self._step_policy(), health)
 
     def _allowed(self) -> bool:
@@ -137,7 +148,9 @@ class Worker:
             reply_topics=lambda: self._control.reply_topics,
             observe=self._recorder.observe,
             calibrations=self._calibrations,
-            recalling=recalling(self._settings.outside, self._calls.loop, HistoryGatherer(self._contexts)),
+            recalling=recalling(
+                self._settings.outside, self._memory, self._calls.loop, HistoryGatherer(self._contexts)
+            ),
         )
 
     def _step_policy(self) -> StepPolicy:
@@ -200,6 +213,7 @@ class Worker:
         self._lessons.stop()
         self._control.stop()
         self._contexts.stop()
+        self._memory.close()
         self._calls.close()
         self._outbox.close(CLOSE_S)
 

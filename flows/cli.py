@@ -14,6 +14,7 @@ from flows import (
     cli_dlq,
     cli_gateway,
     cli_keys,
+    cli_memory,
     cli_models,
     cli_ops,
     cli_submit,
@@ -56,6 +57,7 @@ app.command("lag")(cli_topics.show_lag)
 app.add_typer(cli_dlq.app, name="dlq")
 app.add_typer(cli_contexts.app, name="contexts")
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_memory.app, name="memory")
 app.add_typer(cli_keys.app, name="keys")
 app.add_typer(cli_keys.users_app, name="users")
 app.add_typer(contracts.cli.app, name="contracts")

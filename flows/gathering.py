@@ -1,10 +1,17 @@
 """What recall gathers from: each class makes a port a `Gatherer`. A history is plugged in likewise."""
 
-from flows.ports import References
+from flows.ports import Recollection, References
 from flows.recalling import STAGE
 from flows.stages.jobs import Failed, Gathered, Job
+from flows.stages.recall import question
 from schemas.codes import Code
+from schemas.memories import MemoryMode, MemoryProblem
 from schemas.references import ReferenceProblem
+
+NOTE = "memory"
+"""Name of the remark that says what became of the recall."""
+MAX_QUERY = 2000
+"""Most characters of a question that are looked for."""
 
 
 class ReferencedContext:
@@ -32,3 +39,28 @@ class ReferencedContext:
             message = f"`{problem.field}`: {problem}"
             return Failed(code, message, STAGE, field=problem.field, dead_letter=not problem.retriable)
         return Gathered(context=text, hold=hold)
+
+
+class UsersMemory:
+    """What is remembered of the request's user. It never fails a request: what can't be had is remarked."""
+
+    name = "the memory"
+    field = "memory"
+
+    def __init__(self, memory: Recollection) -> None:
+        self._memory = memory
+
+    def wants(self, job: Job) -> bool:
+        """Whether the request asks for it."""
+        mode = job.request.memory
+        return mode is not None and mode is not MemoryMode.WRITE
+
+    async def gather(self, job: Job) -> Gathered | Failed:
+        """What fits the question best, or a remark."""
+        request = job.request
+        asked = question(request)[:MAX_QUERY]
+        try:
+            found = await self._memory.search(asked, request.tenant, request.memory_user)
+        except MemoryProblem as problem:
+            return Gathered(notes={NOTE: f"went on without: {problem}"})
+        return Gathered(memories=tuple(found), notes={NOTE: f"{len(found)} recalled"})

@@ -166,6 +166,18 @@ class Gatherer(Protocol):
         ...
 
 
+class Recollection(Protocol):
+    """Finds what is remembered of a tenant's user."""
+
+    async def search(self, query: str, tenant: str, user: str) -> list[str]:
+        """Texts that may help, best first; in a short, bounded time.
+
+        Raises:
+            MemoryProblem: When the memory does not work, or not in time.
+        """
+        ...
+
+
 class References(Protocol):
     """Reads contexts that lie outside the topic."""
 

@@ -182,5 +182,5 @@ GENERAL = Section(
     ),
 )
 WEIR = Section(
-    ours=_names("kafka delivery retry health limits counting recall references conversations plugins")
+    ours=_names("kafka delivery retry health limits counting recall references memory conversations plugins")
 )

@@ -5,15 +5,31 @@ from dataclasses import dataclass, field
 
 from flows.settings_env import CONVERSATIONS, from_env
 from flows.settings_keys import SettingsError
-from flows.settings_values import Parsers, changed, filled, size, some_duration, texts
+from flows.settings_values import (
+    Parsers,
+    changed,
+    choice,
+    filled,
+    positive,
+    size,
+    some_duration,
+    text,
+    texts,
+)
 from flows.stages.limits import RecallPolicy
 from schemas.contexts import Conversations
+from schemas.memories import MemoryPolicy
 from schemas.references import ReferencePolicy
 
 RECALL: Parsers = {"timeout": some_duration}
 REFERENCES: Parsers = {"roots": texts, "max_bytes": size, "held_bytes": size}
 MOST_BYTES = 8 * 1024 * 1024
 """A turn must fit its topic."""
+
+MEMORY: Parsers = {
+    "store": choice("local", "mem0", "off"), "folder": text, "recalled": positive, "max_entries": positive,
+    "search": some_duration, "opening": some_duration, "mem0_url": text, "mem0_api_key": text,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +40,14 @@ class Outside:
     """How long a request waits for it."""
     references: ReferencePolicy = field(default_factory=ReferencePolicy)
     """Which contexts may be read by reference."""
+    memory: MemoryPolicy = field(default_factory=MemoryPolicy)
+    """Where memories are looked up."""
     conversations: Conversations = field(default_factory=Conversations)
     """How much is kept of conversations, and where."""
 
 
 def outside(weir: dict[str, dict[str, object]], env: Mapping[str, str]) -> Outside:
-    """Read the sections `recall`, `references` and `conversations`.
+    """Read the sections `recall`, `references`, `memory` and `conversations`.
 
     Raises:
         SettingsError: When a value is wrong.
@@ -38,7 +56,8 @@ def outside(weir: dict[str, dict[str, object]], env: Mapping[str, str]) -> Outsi
     if references.max_bytes > references.held_bytes:
         raise SettingsError("weir.references.held_bytes: must be at least max_bytes")
     recall = filled("weir.recall", weir["recall"], RecallPolicy(), RECALL)
-    return Outside(recall, references, _conversations(weir["conversations"], env))
+    memory = filled("weir.memory", weir["memory"], MemoryPolicy(), MEMORY)
+    return Outside(recall, references, memory, _conversations(weir["conversations"], env))
 
 
 def _conversations(values: Mapping[str, object], env: Mapping[str, str]) -> Conversations:

@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import ConfigDict, model_validator
 
 from schemas.base import Event, FirstFault, JsonObject
+from schemas.memories import MemoryMode
 from schemas.references import ContextRef
 
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
@@ -160,6 +161,8 @@ class Request(Event):
     """What becomes of it where it is too long for the model's window: `reject`, `compress`, `upgrade`."""
     cache: CacheMode | None = None
     """What the cache may do; when absent: `on` where the temperature is absent or 0, else `off`."""
+    memory: MemoryMode | None = None
+    """Whether what is remembered of the request's `user` is read, written, or both; it needs a `user`."""
     metadata: JsonObject | None = None
     """Anything the producer wants back on the response; not read by Weir."""
     reply_topic: Name | None = None
@@ -182,7 +185,15 @@ class Request(Event):
             raise ValueError(f"`{given}` has no place beside `input`: put it into the texts")
         if self.context is not None and self.context_ref is not None:
             raise ValueError("give either `context` or `context_ref`")
+        if self.memory is not None and (self.input is not None or not self.memory_user):
+            raise ValueError("`memory` needs `user`, a text of 1 to 200 characters, and no `input`")
         return self
+
+    @property
+    def memory_user(self) -> str:
+        """Whose memories are meant: OpenAI's field `user`; empty where it is no text of that length."""
+        user = (self.model_extra or {}).get("user")
+        return user if isinstance(user, str) and len(user) <= 200 else ""
 
     @property
     def output_limit_tokens(self) -> int | None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from schemas.base import Event, JsonObject
 from schemas.codes import Code
+from schemas.memories import Remembered
 
 Tokens = Annotated[int, Ge(0)]
 """A count of tokens, 0 or more."""
@@ -221,6 +222,10 @@ class Response(Event):
     """Which route answered and why."""
     compression: CompressionRecord | None = None
     """What was left out of the context."""
+    notes: dict[str, str] | None = None
+    """Remarks: what the request went on without, or what was added to it, by the name of its source."""
+    memory: Remembered | None = None
+    """What is remembered of the request; the record on `llm.memories` is derived from it."""
     latency: Latency
     """Where the time went."""
     last_chunk: LastChunk | None = None

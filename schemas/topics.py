@@ -64,6 +64,8 @@ BULK = Topic("llm.bulk", "tenant and priority", True, 7 * DAY_MS, written_by="fl
 CACHE = Topic("llm.cache", "cache key", True, 7 * DAY_MS, compacted=True, written_by="flow", read_by="flow")
 CALIBRATION = Topic("llm.calibration", "model/worker", False, 90 * DAY_MS, compacted=True,
                     written_by="workers", read_by="every worker")  # fmt: skip
+MEMORIES = Topic("llm.memories", "tenant/user/id", False, None, compacted=True,
+                 written_by="flow, weir memory", read_by="flow, weir memory")  # fmt: skip
 LOGS = Topic("ops.logs", "service", False, 3 * DAY_MS, written_by="every process", read_by="log aggregator")
 ALERTS = Topic("llm.alerts", "rule", False, 30 * DAY_MS, written_by="metrics flow", read_by="dashboard")
 GATEWAY_REPLIES = Topic(
@@ -82,7 +84,7 @@ GATEWAY_AUDIT = Topic("gateway.audit", "who", False, 30 * DAY_MS, written_by="ga
 
 TOPICS: tuple[Topic, ...] = (
     REQUESTS, RESPONSES, USAGE, CONTEXTS, CHUNKS, METRICS, CONFIG, CONTROL, GOSSIP,
-    DEAD_LETTERS, WAITING, BULK, CACHE, CALIBRATION, LOGS, ALERTS,
+    DEAD_LETTERS, WAITING, BULK, CACHE, CALIBRATION, MEMORIES, LOGS, ALERTS,
     GATEWAY_REPLIES, GATEWAY_KEYS, GATEWAY_USERS, GATEWAY_SESSIONS, GATEWAY_IDEMPOTENCY, GATEWAY_AUDIT,
 )  # fmt: skip
 """Every topic of Weir."""

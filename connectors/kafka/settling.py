@@ -1,8 +1,9 @@
 """Settling: what is derived from responses is written, and when it is acknowledged the offsets are done.
 
-The copy to a reply topic first; when it is acknowledged (or can't be written) the turn of a conversation;
-when that is acknowledged and kept, the ledger's entries and, last on the same partition, one packed `settled`
-record: its acknowledgement covers all before it. So a `settled` entry says that the turn is durable.
+The copy to a reply topic and the memory of a user first; when they are acknowledged (or can't be written) the
+turn of a conversation; when that is acknowledged and kept, the ledger's entries and, last on the same
+partition, one packed `settled` record: its acknowledgement covers all before it. So a `settled` entry says
+that the turn is durable.
 """
 
 import logging
@@ -24,7 +25,7 @@ from schemas.contexts import MAX_TURN_BYTES, Turn, turn_key
 from schemas.packed import MOVED, NO_OFFSET, REMEMBERED, REPEAT, Seal, Settled
 from schemas.records import Outgoing, Record
 from schemas.responses import Response
-from schemas.topics import CONTEXTS, USAGE
+from schemas.topics import CONTEXTS, MEMORIES, USAGE
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Settling:
         keeping: Keeping,
     ) -> None:
         self._usage, self._contexts = cluster.topic(USAGE.name), cluster.topic(CONTEXTS.name)
+        self._memories = cluster.topic(MEMORIES.name)
         self._ownership, self._outbox, self._fetch = ownership, outbox, fetch
         self._keeping = keeping
         self._lock = threading.Lock()
@@ -134,7 +136,7 @@ class Settling:
                 self._copy_for_repeat(outcome)
             elif outcome.owed:
                 self._fetch(outcome, partial(self._after_turn, outcome))
-            elif outcome.response is not None and (outcome.response.reply_topic or outcome.request):
+            elif outcome.response is not None and (outcome.request or _has_more(outcome.response)):
                 then = partial(self._after_turn, outcome, outcome.response)
                 self._after_copy(outcome.response, then)
             else:
@@ -209,7 +211,24 @@ class Settling:
         self._ownership.counters["turns_lost"] += 1
         _log.warning("the turn of %s is not kept: %s", record.place, why)
 
+    def _after_memory(self, response: Response, then: Callable[[], None]) -> None:
+        memory = derived.memory(response, self._memories)
+        if memory is None:
+            then()
+            return
+
+        def lost(error: Exception) -> None:
+            self._ownership.counters["memories_lost"] += 1
+            _log.warning("the memory of %s could not be written: %r", response.request_id, error)
+            then()
+
+        self._outbox.send(memory, lambda _: then(), lost)
+
     def _after_copy(self, response: Response, then: Callable[[], None]) -> None:
+        """Copy and memory, one after the other, then the rest."""
+        self._send_copy(response, lambda: self._after_memory(response, then))
+
+    def _send_copy(self, response: Response, then: Callable[[], None]) -> None:
         copy = derived.copy(response)
         if copy is None:
             then()
@@ -236,16 +255,21 @@ class Settling:
             same = (response.reply_topic, response.reply_partition, response.correlation_id) == address
             update = {"reply_topic": topic, "reply_partition": partition, "correlation_id": correlation_id}
             copied = response.model_copy(update={"reply_topic": None} if same else update)
-            self._after_copy(copied, lambda: self._close([outcome]))
+            self._send_copy(copied, lambda: self._close([outcome]))
 
         self._fetch(outcome, fetched)
+
+
+def _has_more(response: Response) -> bool:
+    """Whether something must be acknowledged before the ledger's entries."""
+    return response.reply_topic is not None or response.memory is not None
 
 
 def _awaited(outcome: Outcome) -> bool:
     """Whether somebody may wait for the outcome: a reply topic's reader, or the next turn."""
     if outcome.copy_to is not None or (outcome.identity is not None and outcome.identity.context_id):
         return True
-    return outcome.response is not None and outcome.response.reply_topic is not None
+    return outcome.response is not None and _has_more(outcome.response)
 
 
 def _closing(outcome: Outcome) -> Closing:

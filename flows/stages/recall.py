@@ -53,6 +53,19 @@ def messages_of(request: Request, gathered: Gathered = NOTHING) -> tuple[Message
     return _with_section(own, "\n\n".join(sections)) if sections else own
 
 
+def question(request: Request) -> str:
+    """The text of the last turn of the user; empty where it has none."""
+    if request.prompt is not None:
+        return request.prompt
+    for turn in reversed(request.messages or ()):
+        if turn.role == "user":
+            if isinstance(turn.content, str):
+                return turn.content
+            parts = (part.get("text") for part in turn.content or () if part.get("type") == "text")
+            return "\n".join(part for part in parts if isinstance(part, str))
+    return ""
+
+
 def _with_section(own: tuple[Message, ...], section: str) -> tuple[Message, ...]:
     first = own[0]
     if first.role in _SYSTEM and isinstance(first.content, str):

@@ -4,11 +4,13 @@ import struct
 from base64 import b64encode
 
 from flows.stages.jobs import Ended, Failed, Job
+from flows.stages.recall import question
 from flows.stages.sender import sender
 from schemas.arrivals import Identity, Outcome
 from schemas.calls import Answer
 from schemas.codes import NOT_REMEMBERED, Code
 from schemas.dead_letters import DeadLetter
+from schemas.memories import MAX_TEXT, MemoryMode, Remembered, memory_id
 from schemas.records import Outgoing, Record
 from schemas.responses import Attempt, ErrorInfo, Latency, Response, RouteChoice
 from schemas.topics import DEAD_LETTERS
@@ -45,6 +47,9 @@ def respond(ended: Ended, now_ms: int, max_bytes: int, prefix: str) -> Outcome:
         return Outcome(record, identity, repeat_of=ended.repeat_of, copy_to=address)
     response = _event(ended, now_ms)
     value = response.to_bytes()
+    if len(value) > max_bytes and response.memory is not None:
+        response = response.model_copy(update={"memory": None})
+        value = response.to_bytes()
     if len(value) > max_bytes:
         message = f"the response has {len(value)} bytes; at most {max_bytes} fit the topic: lower max_tokens"
         ended.failed, ended.answer = Failed(Code.INTERNAL, message, STAGE), None
@@ -114,6 +119,8 @@ def _response(ended: Ended, job: Job, now_ms: int) -> Response:
         estimate_kind=job.estimate_kind if job.input_tokens else None,
         cache="miss" if job.cache == "miss" else "off",
         route=None if route is None or answer is None else _choice(ended, job, route.name),
+        notes=job.notes or None,
+        memory=None if request.memory is None or answer is None else _memory(job, answer),
         latency=_latency(job, ended.attempts, now_ms),
         last_chunk=ended.last_chunk,
         unknown_outcome=job.record.unknown_outcome,
@@ -122,6 +129,22 @@ def _response(ended: Ended, job: Job, now_ms: int) -> Response:
         reply_partition=request.reply_partition,
         correlation_id=request.correlation_id,
         traceparent=request.traceparent,
+    )
+
+
+def _memory(job: Job, answer: Answer) -> Remembered | None:
+    """What is remembered of an answered request that wants it: the last question, and the answer."""
+    request = job.request
+    if request.memory is MemoryMode.READ:
+        return None
+    half = MAX_TEXT // 2 - 10
+    return Remembered(
+        tenant=request.tenant,
+        user=request.memory_user,
+        id=memory_id(job.request_id),
+        text=f"Asked: {question(request)[:half]}\nAnswered: {answer.text[:half]}",
+        request_id=job.request_id,
+        at_ms=max(0, job.record.timestamp_ms),
     )
 
 

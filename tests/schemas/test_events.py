@@ -216,6 +216,17 @@ def test_a_reference_that_breaks_the_contract_is_refused(fields: dict[str, objec
         Request.model_validate(body)
 
 
+@pytest.mark.parametrize("user", [None, "", "x" * 201, 7, ["ada"]])
+def test_memory_needs_a_user(user: object):
+    with pytest.raises(ValidationError, match="`memory` needs `user`"):
+        Request.model_validate({"prompt": "hi", "memory": "read", "user": user})
+
+
+def test_what_is_embedded_has_no_memory():
+    with pytest.raises(ValidationError, match="no `input`"):
+        Request.model_validate({"input": "hi", "memory": "write", "user": "ada"})
+
+
 def test_a_context_id_is_a_uuid():
     request = Request.model_validate({"prompt": "a", "context_id": "0b8f5d0e-2a49-4c65-9f0e-6f6c1b1f3a11"})
 

@@ -103,18 +103,18 @@ def _got(record: Any) -> Got:
 
 @contextmanager
 def installed(
-    topics: Topics, home: Path, models: Sequence[JsonObject] = (), **env: str
+    topics: Topics, home: Path, models: Sequence[JsonObject] = (), ours: JsonObject | None = None, **env: str
 ) -> Generator[Installation]:
     """A worker whose model `bench` is the fake provider; `latency=N` in a prompt sets its milliseconds.
 
-    `models` are further entries of its `model_list`.
+    `models` are further entries of its `model_list`, `ours` what stands under `weir:`.
     """
     with start_provider(Habits(latency_ms=5)) as child:
         provider = ProviderClient(child.said)
         config = home / "weir.yaml"
         params = {"model": "openai/fake", "api_base": provider.api_base}
         entries = [{"model_name": "bench", "litellm_params": params}, *models]
-        config.write_text(yaml.safe_dump({"model_list": entries}))
+        config.write_text(yaml.safe_dump({"model_list": entries, "weir": ours or {}}))
         with running_worker(topics.cluster, home / "worker.log", WEIR_CONFIG=str(config), **env):
             installation = Installation(topics, provider)
             try:

@@ -1,4 +1,4 @@
-"""What is derived from a response and written after it: the ledger, the copy to a reply topic, the turn.
+"""What is derived from a response and written after it: ledger, copy to a reply topic, memory, turn.
 
 The response carries all that ledger and copy need, so a successor can write the same again. A turn needs the
 request too: it is written again when that is read again, with the same key and value.
@@ -114,6 +114,13 @@ def _answer(response: Response) -> Message:
     }
     given = {name: value for name, value in fields.items() if value is not None}
     return Message.model_validate({"role": "assistant"} | given)
+
+
+def memory(response: Response, topic: str) -> Outgoing | None:
+    """What is remembered of the request, where something is; written again it is the same record."""
+    if response.memory is None:
+        return None
+    return Outgoing(topic, response.memory.to_bytes(), 0, response.memory.key.encode())
 
 
 def settled(written: Written) -> Settled:

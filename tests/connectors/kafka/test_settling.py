@@ -14,6 +14,7 @@ from connectors.kafka.settling import Keeping, Settling
 from schemas.arrivals import Identity, Outcome
 from schemas.codes import Code
 from schemas.contexts import Turn
+from schemas.memories import Remembered
 from schemas.packed import MOVED, NO_OFFSET, REMEMBERED, REPEAT, Seal, Settled, unpack_settled
 from schemas.records import Outgoing, Record
 from schemas.requests import Request
@@ -129,6 +130,42 @@ def test_a_copy_that_cannot_be_written_is_counted_and_the_request_settles_all_th
     assert "reply.a" in caplog.text
     assert bench.ownership.counters["copies_lost"] == 1
     assert bench.outbox.kinds == ["finished", "settled"]
+
+
+REMEMBERED_ONE = Remembered(tenant="acme", user="ada", id="1", text="tea", request_id="r", at_ms=1)
+
+
+def test_the_memory_follows_the_copy_and_is_acknowledged_before_the_ledger_is_written():
+    bench = Bench()
+    kept = response(memory=REMEMBERED_ONE, reply_topic="reply.a")
+    bench.settle(bench.outcome(10, who(), response=kept))
+    bench.outbox.sent.pop().ack()
+    (sent,) = bench.outbox.sent
+
+    assert sent.record == Outgoing(CLUSTER.topic("llm.memories"), REMEMBERED_ONE.to_bytes(), 0, b"acme/ada/1")
+    bench.outbox.sent.pop().ack()
+    assert bench.outbox.kinds == ["finished", "settled"]
+
+
+def test_a_memory_that_cannot_be_written_is_counted_and_the_request_settles_all_the_same():
+    bench = Bench()
+    bench.settle(bench.outcome(10, who(), response=response(memory=REMEMBERED_ONE)))
+    lost = bench.outbox.sent.pop().lost
+    assert lost is not None
+    lost(RuntimeError("no such topic"))
+
+    assert bench.ownership.counters["memories_lost"] == 1
+    assert bench.outbox.kinds == ["finished", "settled"]
+
+
+def test_a_successor_writes_the_memory_again_under_the_same_key():
+    bench = Bench()
+    written = Written(response(memory=REMEMBERED_ONE), Seal(1, 2, True), 0, 3, 10, 80)
+    done: list[int] = []
+    bench.settling.write_again(written, lambda: done.append(1))
+
+    assert bench.outbox.sent.pop().record.key == b"acme/ada/1"
+    assert done == []
 
 
 def test_what_was_dropped_is_not_settled():

@@ -281,3 +281,53 @@ def test_a_request_that_was_answered_before_ends_with_its_turn_only():
 
     assert (outcome.owed, outcome.response, outcome.response_offset) == (True, None, 66)
     assert (outcome.request, outcome.remembered) == (asked.request, True)
+
+
+def remembering(mode: str, **fields: object) -> Job:
+    return job(memory=mode, user="ada", tenant="acme", **fields)
+
+
+def test_question_and_answer_of_a_request_that_asks_for_it_are_remembered_once():
+    turns = [
+        {"role": "user", "content": "first"},
+        {"role": "user", "content": [{"type": "text", "text": "Tea?"}, {"type": "image_url"}]},
+        {"role": "assistant", "content": "hm"},
+    ]
+    asked = remembering("write", messages=turns)
+    kept = response_of(ended(asked, answer=Answer("x" * 9000, "stop", Usage())), 20_000).memory
+    again = response_of(ended(remembering("read_write"), answer=Answer("Yes.", "stop", Usage()))).memory
+
+    assert kept is not None
+    assert again is not None
+    assert (kept.tenant, kept.user, kept.request_id, kept.at_ms) == ("acme", "ada", "r", 1_000_000)
+    assert kept.text == "Asked: Tea?\nAnswered: " + "x" * 1990
+    assert again.text == "Asked: hi\nAnswered: Yes."
+    assert kept.key == again.key == f"acme/ada/{kept.id}"
+
+
+def test_an_answer_that_fits_only_without_its_memory_goes_without_it():
+    response = response_of(ended(remembering("write"), answer=Answer("x" * 1000, "stop", Usage())))
+
+    assert (response.response, response.error, response.memory) == ("x" * 1000, None, None)
+
+
+def test_what_is_only_read_or_failed_is_not_remembered():
+    assert response_of(ended(remembering("read"), answer=Answer("a", "stop", Usage()))).memory is None
+    assert response_of(ended(job(), answer=Answer("a", "stop", Usage()))).memory is None
+    assert response_of(ended(remembering("write"), failed=failure(Code.REFUSED))).memory is None
+
+
+def test_a_request_without_a_word_of_the_user_is_remembered_by_its_answer():
+    asked = remembering("write", messages=[{"role": "system", "content": "s"}])
+    kept = response_of(ended(asked, answer=Answer("a", "stop", Usage()))).memory
+
+    assert kept is not None
+    assert kept.text == "Asked: \nAnswered: a"
+
+
+def test_remarks_of_the_steps_stand_on_the_response():
+    asked = job()
+    asked.notes["memory"] = "went on without"
+
+    assert response_of(ended(asked)).notes == {"memory": "went on without"}
+    assert response_of(ended()).notes is None
