@@ -80,6 +80,8 @@ def test_two_workers_take_a_folder_each_and_a_restart_takes_the_first_again(
         each.close()
     again = Shelf(DOWN, MemoryPolicy(folder=str(tmp_path)))
     asyncio.run(again.search("tea", "acme", "ada"))
+    again.close()
+
     assert again._own
     assert again._own[0].name == "0"
 
