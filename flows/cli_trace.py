@@ -1,7 +1,7 @@
 """`weir trace REQUEST_ID`: everything the topics know about one request, in the order of time."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,11 +16,13 @@ from flows.cli_text import ended, millis, receipt, seconds_option
 from schemas.base import JsonObject
 from schemas.chunks import Chunk
 from schemas.cluster import Cluster
+from schemas.contexts import parse_turn_key
 from schemas.dead_letters import DeadLetter
 from schemas.packed import PackedError, unpack_settled, unpack_started
 from schemas.responses import Response
 from schemas.topics import (
     CHUNKS,
+    CONTEXTS,
     CONTROL,
     DEAD_LETTERS,
     REQUESTS,
@@ -43,7 +45,8 @@ class Event:
     at_ms: int
     """When, Unix time in milliseconds."""
     what: str
-    """`request`, `started`, `chunks`, `response`, `finished`, `settled`, `dead letter`, `cancel`."""
+    """`request`, `started`, `chunks`, `response`, `finished`, `settled`, `turn`,
+    `dead letter`, `cancel`."""
     place: str
     """Where it stands, as `topic/partition/offset`."""
     said: str
@@ -88,6 +91,8 @@ def collect(reader: Reader, cluster: Cluster, request_id: str, since_ms: int) ->
             yield from _careful(seen, lambda seen: [_response_event(seen)])
     for seen in _scan(reader, _places(reader, cluster, USAGE.name, numbers), from_ms):
         yield from _careful(seen, lambda seen: _usage_events(seen, request_id, offsets))
+    for seen in _scan(reader, _places(reader, cluster, CONTEXTS.name, numbers), from_ms):
+        yield from _careful(seen, lambda seen: _turn_events(seen, offsets))
     for seen in _scan(reader, _places(reader, cluster, DEAD_LETTERS.name, numbers), from_ms):
         if seen.value is not None and _keyed(seen, request_id):
             yield from _careful(seen, lambda seen: [_dead_letter_event(seen)])
@@ -104,6 +109,18 @@ def _careful(seen: Seen, read: Callable[[Seen], Iterable[Event]]) -> list[Event]
     except (ValidationError, PackedError) as error:
         said = f"can't be read: {str(error).splitlines()[0]}"
         return [Event(seen.timestamp_ms, "unreadable", place_text(seen), said, {})]
+
+
+def _turn_events(seen: Seen, offsets: Container[tuple[int, int, int]]) -> list[Event]:
+    """The turn of a conversation, or that it was forgotten; none of another request."""
+    try:
+        _, seq = parse_turn_key(seen.key)
+    except ValueError:
+        return []
+    if (0, seen.place.partition, seq) not in offsets:
+        return []
+    said = "forgotten" if seen.value is None else f"kept, {len(seen.value)} bytes"
+    return [Event(seen.timestamp_ms, "turn", place_text(seen), said, _loads(seen))]
 
 
 def _places(reader: Reader, cluster: Cluster, topic: str, numbers: Sequence[int]) -> list[Place]:

@@ -12,6 +12,8 @@ from connectors.contexts.store import remove
 
 _log = logging.getLogger(__name__)
 
+IN_MEMORY = Path(":memory:")
+"""What SQLite takes for no file."""
 LEFT_S = 30 * 24 * 60 * 60.0
 """A file that nobody has written for so long, and nobody uses, is removed."""
 SLOTS = 64
@@ -44,8 +46,11 @@ class TurnsFile:
             why = f"all {SLOTS} are in use"
         except OSError as error:
             why = error.strerror or str(error)
-        self._passing = tempfile.TemporaryDirectory(prefix="weir-contexts-")
-        self.path = Path(self._passing.name) / "turns.sqlite"
+        try:
+            self._passing = tempfile.TemporaryDirectory(prefix="weir-contexts-")
+            self.path = Path(self._passing.name) / "turns.sqlite"
+        except OSError:  # no disk at all
+            self.path = IN_MEMORY
         _log.warning("no file for turns in %s (%s): they are read again after a restart", home, why)
 
     def _taken(self, path: Path) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.codes import Code
 from schemas.dead_letters import DeadLetter
-from schemas.topics import CHUNKS, CONTROL, DEAD_LETTERS, REQUESTS, RESPONSES, USAGE
+from schemas.topics import CHUNKS, CONTEXTS, CONTROL, DEAD_LETTERS, REQUESTS, RESPONSES, USAGE
 from tests.support.answering import Answering
 from tests.support.command import DEAD, Weir
 from tests.support.kafka import Topics
@@ -162,6 +162,19 @@ def test_trace_finds_a_request_by_its_place_and_by_its_body(weir: Weir, topics: 
     assert "2/0" in weir("trace", "llm.requests/2/0").out
     assert "llm.requests/2/1" in weir("trace", "mine").out
     assert weir("trace", "llm.requests/2/0", "--json").out.count("\n") == 1
+
+
+def test_trace_shows_the_turn_of_a_conversation_and_no_other(weir: Weir, topics: Topics):
+    topics.produce(REQUESTS, [b'{"prompt": "a"}'], key=b"mine", partition=2)
+    for key in ("0b8f5d0e-2a49-4c65-9f0e-6f6c1b1f3a11/0", "0b8f5d0e-2a49-4c65-9f0e-6f6c1b1f3a11/1", "odd"):
+        topics.produce(CONTEXTS, [b'{"asked": []}'], key=key.encode(), partition=2)
+    events = [orjson.loads(line) for line in weir("trace", "llm.requests/2/0", "--json").out.splitlines()]
+
+    assert [(event["what"], event["place"]) for event in events] == [
+        ("request", f"{topics.name(REQUESTS)}/2/0"),
+        ("turn", f"{topics.name(CONTEXTS)}/2/0"),
+    ]
+    assert "kept, 13 bytes" in weir("trace", "llm.requests/2/0").out
 
 
 def test_trace_tells_of_records_that_nobody_can_read(weir: Weir, topics: Topics):

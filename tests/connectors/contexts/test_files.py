@@ -8,6 +8,8 @@ import pytest
 
 from connectors.contexts import files
 from connectors.contexts.files import TurnsFile
+from connectors.contexts.store import Store
+from tests.connectors.contexts.making import row, turn
 
 
 def test_a_worker_takes_the_same_file_again_and_never_one_that_is_in_use(tmp_path: Path):
@@ -78,3 +80,20 @@ def test_what_was_left_behind_long_ago_is_removed(tmp_path: Path):
     assert (used.path.exists(), fresh.exists(), left.exists()) == (True, True, False)
     used.close()
     taken.close()
+
+
+def test_without_any_disk_turns_are_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").write_text("in the way")
+
+    def full(**_: object) -> None:
+        raise OSError("read-only")
+
+    monkeypatch.setattr(files.tempfile, "TemporaryDirectory", full)
+    passing = TurnsFile(str(tmp_path / "file"), "a", None)
+    store = Store(passing.path, "topic", 10**9)
+    store.put(row(turn(1)))
+
+    assert store.bytes > 0
+    store.close()
+    passing.remove()
+    passing.close()
