@@ -42,6 +42,7 @@ from connectors.providers.ollama_lengths import with_lengths
 from connectors.providers.registry import Registry
 from connectors.tokenizers.counter import build as build_counter
 from flows.app_recall import memory_of, recalling
+from flows.app_windows import fitter
 from flows.bell import Bell
 from flows.calibrations import Calibrations
 from flows.calling import CallPolicy, CallPorts, Calls
@@ -50,6 +51,7 @@ from flows.orchestrate import build
 from flows.settings import Settings, load
 from flows.stages.estimates import assumed
 from flows.stages.health import Health
+from flows.stages.route import ASKED
 from flows.steps import BoundSteps, StepPolicy, StepPorts
 from flows.watchdog import Watchdog
 from schemas.metrics import Snapshot
@@ -115,9 +117,11 @@ class Worker:
         self._control = Control(cluster, delivery, self._ownership, self._outbox)
         self._registry = Registry()
         health = Health(settings.health)
-        self._calls = self._make_calls(health)
         tokenizer = settings.counting.tokenizer
         self._calibrations = Calibrations(self._name, lambda provider: assumed(provider, tokenizer))
+        self._calls = self._make_calls(health)
+        self._fitter = fitter(settings, self._calibrations, self._calls.loop)
+        self._calls.fit = self._fitter.fit_fallback
         self._lessons = CalibrationTopic(cluster, self._calibrations, self._publish)
         self._recorder = Recorder(self._name, "worker")
         self._publisher = Publisher(cluster.topic(METRICS.name), self._snapshot, self._publish)
@@ -147,6 +151,7 @@ class Worker:
             answers=Answering(self._settings.cluster, self._ownership, self._outbox),
             reply_topics=lambda: self._control.reply_topics,
             observe=self._recorder.observe,
+            fitter=self._fitter,
             calibrations=self._calibrations,
             recalling=recalling(
                 self._settings.outside, self._memory, self._calls.loop, HistoryGatherer(self._contexts)
@@ -155,9 +160,8 @@ class Worker:
 
     def _step_policy(self) -> StepPolicy:
         settings = self._settings
-        return StepPolicy(
-            settings.cluster, settings.catalogue(), settings.limits, settings.delivery.reply_prefixes
-        )
+        prefixes = settings.delivery.reply_prefixes
+        return StepPolicy(settings.cluster, settings.catalogue(), settings.limits, prefixes, ASKED)
 
     def flow(self) -> Dataflow:
         """The serving flow; building it touches nothing outside."""

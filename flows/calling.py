@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import uvloop
@@ -20,7 +20,7 @@ from flows.stages.health import Health
 from flows.stages.jobs import CallPlan, Ended, Failed, Job, PlannedRoute
 from flows.stages.retry import CallMachine, RetryPolicy, Try
 from flows.streaming import Streamer
-from schemas.calls import Answer, Call, HttpRequest, ProviderError, Unavailable
+from schemas.calls import Answer, Call, HttpRequest, Missing, ProviderError, Unavailable
 from schemas.codes import Code
 from schemas.responses import Attempt
 
@@ -31,6 +31,8 @@ CANCELLED = "the tenant cancelled the request"
 HOLD_S = 0.05
 """Between two looks at the lease while it is out."""
 
+Fit = Callable[[Job, PlannedRoute], Awaitable[Failed | None]]
+"""Makes a job fit a route's window; why it can't, where that is so."""
 Done = Callable[[Ended], None]
 """Gets the end of a job, on the loop's thread."""
 
@@ -68,6 +70,8 @@ class Calls:
 
     def __init__(self, ports: CallPorts, policy: CallPolicy, health: Health) -> None:
         self._ports, self._policy, self._health = ports, policy, health
+        self.fit: Fit = _fits
+        """Asked before a call falls back to another route, on the loop."""
         self.loop = uvloop.new_event_loop()
         self.active: dict[tuple[str, str], set[asyncio.Task[None]]] = {}
         self._thread = threading.Thread(target=self.loop.run_forever, name="weir-calls", daemon=True)
@@ -133,7 +137,7 @@ class Calls:
             task.cancel()
 
     async def _run(self, job: Job, prepared: HttpRequest | ProviderError | None, done: Done) -> None:
-        drive = _Drive(job, self._ports, self._policy, self._health, self._encode)
+        drive = _Drive(job, self._ports, self._policy, self._health, self._encode, self.fit)
         try:
             ended = await drive.run(prepared)
         except asyncio.CancelledError:
@@ -151,9 +155,10 @@ class _Drive:
         policy: CallPolicy,
         health: Health,
         encode: Callable[[Call], HttpRequest | ProviderError | None],
+        fit: Fit,
     ) -> None:
         self._job, self._ports, self._policy = job, ports, policy
-        self._health, self._encode = health, encode
+        self._health, self._encode, self._fit = health, encode, fit
         self._attempts: list[Attempt] = []
         self._tried: Tried | None = None
         self._stream: Streamer | None = None
@@ -186,7 +191,8 @@ class _Drive:
             prepared = None
             step = machine.failed(outcome, _now_ms(), random.random())
             if isinstance(step, Try):
-                prepared = self._encode(_call(self._job, step.route))
+                failed = await self._fit(self._job, step.route)
+                prepared = Missing(failed.message) if failed else self._encode(_call(self._job, step.route))
         return self.failed(step.code, step.message)
 
     async def _attempt(
@@ -268,15 +274,23 @@ def _plan(job: Job) -> CallPlan:
 
 
 def _call(job: Job, planned: PlannedRoute) -> Call:
+    messages, input_tokens = job.messages, job.input_tokens
+    if (fitted := job.fitted.get(planned.route.name)) is not None:
+        measured = fitted.measured
+        messages, input_tokens = fitted.messages, measured.text_tokens + measured.flat_tokens
     return Call(
         job.request_id,
         job.request,
-        job.messages,
+        messages,
         planned.route,
         planned.max_tokens,
         job.request.stream,
-        job.input_tokens,
+        input_tokens,
     )
+
+
+async def _fits(_job: Job, _planned: PlannedRoute) -> Failed | None:
+    return None
 
 
 def _now_ms() -> int:

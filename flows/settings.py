@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 
+from flows.settings_compression import COMPRESSION, Compression
 from flows.settings_env import DELIVERY, EXTRACTIVE, KAFKA, from_env, routes_of
 from flows.settings_files import read
 from flows.settings_keys import GENERAL, LITELLM, ROUTER, TOP, WEIR, SettingsError, check_keys, nearest
@@ -90,6 +91,8 @@ class Settings:
     """Sizes and times of requests and answers."""
     counting: Counting = field(default_factory=Counting)
     """How tokens are counted."""
+    compression: Compression = field(default_factory=Compression)
+    """How what is too long is compressed."""
     outside: Outside = field(default_factory=Outside)
     """What requests may ask for that lies outside them."""
     plugins: tuple[str, ...] = ()
@@ -155,6 +158,7 @@ def _settings(file: Mapping[str, object], source: str | None, env: Mapping[str, 
         health=filled("weir.health", weir["health"], _taken(common, HealthPolicy(), _HEALTH_NAMES), HEALTH),
         limits=filled("weir.limits", weir["limits"], Limits(), LIMITS),
         counting=changed(counting, from_env("counting", env)),
+        compression=filled("weir.compression", weir["compression"], Compression(), COMPRESSION),
         outside=outside(weir, env),
         plugins=plugins,
         source=source,

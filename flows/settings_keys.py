@@ -182,5 +182,7 @@ GENERAL = Section(
     ),
 )
 WEIR = Section(
-    ours=_names("kafka delivery retry health limits counting recall references memory conversations plugins")
+    ours=_names("""
+        kafka delivery retry health limits counting compression recall references memory conversations plugins
+    """)
 )

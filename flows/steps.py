@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kafka.partitioner.default import murmur2
 
 from flows.calibrations import Calibrations, learn
+from flows.fitter import Fitter
 from flows.orchestrate import Rule, Waiting
 from flows.ports import Answers, Counter, Door
 from flows.recalling import Recalling
@@ -14,7 +15,6 @@ from flows.stages.admit import AdmitPolicy, admit, deadline_ms, reply_fault
 from flows.stages.batch import batch
 from flows.stages.cache import cache
 from flows.stages.catalogue import Catalogue
-from flows.stages.compress import compress
 from flows.stages.count import count_batch
 from flows.stages.decode import decode
 from flows.stages.estimates import AsCounted
@@ -54,6 +54,8 @@ class StepPorts:
     """Counts outcomes."""
     recalling: Recalling | None = None
     """Fetches what requests need from outside; `None` where nothing can be fetched."""
+    fitter: Fitter | None = None
+    """Fits what is near a window; `None` where everything is sent as it is."""
     calibrations: Calibrations | None = None
     """How models count; `None` where our own count holds for all."""
 
@@ -87,7 +89,7 @@ class BoundSteps:
             ("count", self.count),
             ("cache", lambda items: _each(items, cache)),
             ("route", self.route),
-            ("compress", lambda items: _each(items, compress)),
+            ("compress", _compress(ports.fitter)),
             ("batch", self.batch),
         ]
 
@@ -189,6 +191,15 @@ class BoundSteps:
         for outcome in outcomes:
             self._ports.observe(outcome)
         self._ports.answers.write(outcomes, done)
+
+
+def _compress(fitter: Fitter | None) -> Rule | Waiting:
+    """Everything passes, but for jobs whose first route has hardly room for them."""
+    return _as_it_is if fitter is None else Waiting(_as_it_is, fitter.waits, fitter.start)
+
+
+def _as_it_is(items: list[Work]) -> list[Work]:
+    return items
 
 
 def _each(items: list[Work], rule: Callable[[Job], Work]) -> list[Work]:

@@ -12,7 +12,7 @@ from schemas.codes import NOT_REMEMBERED, Code
 from schemas.dead_letters import DeadLetter
 from schemas.memories import MAX_TEXT, MemoryMode, Remembered, memory_id
 from schemas.records import Outgoing, Record
-from schemas.responses import Attempt, ErrorInfo, Latency, Response, RouteChoice
+from schemas.responses import Attempt, CompressionRecord, ErrorInfo, Latency, Response, RouteChoice
 from schemas.topics import DEAD_LETTERS
 
 STAGE = "respond"
@@ -121,6 +121,7 @@ def _response(ended: Ended, job: Job, now_ms: int) -> Response:
         route=None if route is None or answer is None else _choice(ended, job, route.name),
         notes=job.notes or None,
         memory=None if request.memory is None or answer is None else _memory(job, answer),
+        compression=_compression(ended, job),
         latency=_latency(job, ended.attempts, now_ms),
         last_chunk=ended.last_chunk,
         unknown_outcome=job.record.unknown_outcome,
@@ -160,6 +161,14 @@ def _vectors(answer: Answer, form: str | None) -> list[list[float]] | list[str] 
 def _choice(ended: Ended, job: Job, name: str) -> RouteChoice:
     considered = [] if job.plan is None else [planned.route.name for planned in job.plan.routes]
     return RouteChoice(asked=job.request.model, route=name, reason=ended.reason, considered=considered)
+
+
+def _compression(ended: Ended, job: Job) -> CompressionRecord | None:
+    """What was left out for the route that answered, else for the last one that anything was."""
+    if ended.route is not None:
+        fitted = job.fitted.get(ended.route.name)
+        return None if fitted is None else fitted.record
+    return next((each.record for each in reversed(job.fitted.values()) if each.record is not None), None)
 
 
 def _latency(job: Job, attempts: list[Attempt], now_ms: int) -> Latency:

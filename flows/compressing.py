@@ -1,0 +1,81 @@
+"""What a process of the compression pool runs: one `Task` after the other, from the socket that is its stdin.
+
+    python -m flows.compressing MODULE:FUNCTION TOKENIZER [MODULE:SCORER]
+
+The first names what makes a counter of the tokenizer's name, the last a scorer of units. It ends when the
+socket does.
+"""
+
+import importlib
+import os
+import pickle
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from flows.stages.compress import Shrunk, Task, shrink
+from flows.stages.compression import Counter, UnitScorer
+
+NICE = 10
+"""How far it steps back behind the worker, whose requests have somebody waiting."""
+LENGTH_BYTES = 8
+Result = Shrunk | str
+"""The compressed request, or why there is none."""
+
+
+def named(place: str) -> Any:
+    """What a `MODULE:NAME` means.
+
+    Raises:
+        ImportError, AttributeError, ValueError: When it means nothing.
+    """
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def answer(piece: bytes, counter: Counter, scorer: UnitScorer | None) -> bytes:
+    """The pickled result of a pickled task; what fails is a text."""
+    result: Result
+    try:
+        task: Task = pickle.loads(piece)
+        result = shrink(task, counter, scorer)
+    except Exception as error:  # noqa: BLE001 - one task's failure is an answer, not the process's end
+        result = f"{type(error).__name__}: {error}"[:300]
+    return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
+
+
+def serve(connection: socket.socket, counter: Counter, scorer: UnitScorer | None) -> None:
+    """Answer until the other side is gone."""
+    while (head := _read(connection, LENGTH_BYTES)) is not None:
+        piece = _read(connection, int.from_bytes(head))
+        if piece is None:
+            return
+        result = answer(piece, counter, scorer)
+        connection.sendall(len(result).to_bytes(LENGTH_BYTES))
+        connection.sendall(result)
+
+
+def _read(connection: socket.socket, size: int) -> bytes | None:
+    """So many bytes; `None` where the other side is gone."""
+    data = bytearray()
+    while len(data) < size:
+        part = connection.recv(min(size - len(data), 1 << 20))
+        if not part:
+            return None
+        data += part
+    return bytes(data)
+
+
+def main(build: str, tokenizer: str, scorer: str = "") -> None:
+    """Be a process of the pool."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICE)
+    make: Callable[[str], Counter] = named(build)
+    with socket.socket(fileno=os.dup(0)) as connection:
+        serve(connection, make(tokenizer), named(scorer)() if scorer else None)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
