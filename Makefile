@@ -65,6 +65,7 @@ prove: setup ## the figures that Weir promises, one JSON line each (an hour or t
 	prove 1 flood --requests 20000 --latency-ms 200; \
 	prove 1 flood --requests 20000 --latency-ms 2000; \
 	prove 1 paced --rate 200; \
+	prove 1 context; \
 	prove 10 kill; \
 	prove 5 kill-twice; \
 	prove 5 broker; \

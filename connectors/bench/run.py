@@ -5,7 +5,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -51,6 +51,7 @@ class Run:
         fault_ratio: float = 0.0,
         models: Sequence[tuple[str, str]] = (),
         plugins: Sequence[str] = (),
+        windows: Mapping[str, int] | None = None,
     ) -> None:
         """Remember what is wanted; nothing is started yet.
 
@@ -60,12 +61,13 @@ class Run:
             fault_ratio: Share of the requests whose first attempts fail at the fake provider.
             models: Further models of the workers' configuration beside `bench`: name and provider.
             plugins: Modules that the workers load.
+            windows: Windows of models, in tokens.
         """
         self.options = options
         self.say = say
         self._fault_ratio = fault_ratio
         self._models = [(MODEL, "openai"), *models]
-        self._plugins = plugins
+        self._plugins, self._windows = plugins, windows or {}
         self._exits = contextlib.ExitStack()
         self._loads: list[Load] = []
         self.workers: list[Worker] = []
@@ -222,7 +224,11 @@ class Run:
         address = {"api_base": self.provider.api_base, "api_key": "bench"}
         config: JsonObject = {
             "model_list": [
-                {"model_name": name, "litellm_params": {"model": f"{provider}/{name}", **address}}
+                {
+                    "model_name": name,
+                    "litellm_params": {"model": f"{provider}/{name}", **address},
+                    "model_info": {"max_input_tokens": self._windows.get(name)},
+                }
                 for name, provider in self._models
             ],
             "router_settings": {"num_retries": 5},

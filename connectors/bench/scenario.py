@@ -1,7 +1,7 @@
 """What a scenario is, and how one is run from start to verdict."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from connectors.bench.options import CLEAN, Defaults, Limit, Options, broken
 from connectors.bench.report import Observed, figures
@@ -31,6 +31,8 @@ class Scenario:
     """Further models of the workers' configuration: name and provider, at the fake provider's address."""
     plugins: tuple[str, ...] = ()
     """Modules that the workers load."""
+    windows: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Windows of further models, in tokens."""
 
 
 def execute(scenario: Scenario, options: Options, say: Say) -> JsonObject:
@@ -46,6 +48,7 @@ def execute(scenario: Scenario, options: Options, say: Say) -> JsonObject:
         fault_ratio=scenario.fault_ratio,
         models=scenario.models,
         plugins=scenario.plugins,
+        windows=scenario.windows,
     )
     with run:
         told = scenario.play(run)

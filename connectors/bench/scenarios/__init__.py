@@ -3,6 +3,7 @@
 from connectors.bench.scenario import by_name
 from connectors.bench.scenarios import (
     broker,
+    context,
     faults,
     flood,
     hostile,
@@ -20,6 +21,7 @@ SCENARIOS = by_name(
     [
         flood.SCENARIO,
         paced.SCENARIO,
+        context.SCENARIO,
         kill.SCENARIO,
         kill_twice.SCENARIO,
         broker.SCENARIO,
