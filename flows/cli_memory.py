@@ -9,16 +9,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from connectors.memory.feed import feed
 from connectors.memory.local import LocalMemory
+from connectors.memory.mem0 import Mem0Memory
 from connectors.memory.records import forget as write_tombstones
 from connectors.memory.records import remembered
 from flows.cli_settings import load_settings
 from flows.cli_show import clock_text, dumps
 from flows.cli_text import ended
-from schemas.memories import Remembered, scope_of
+from schemas.memories import MemoryProblem, Remembered, scope_of
 
 app = typer.Typer(no_args_is_help=True, help="What is remembered of users.")
 
+FEED_S = 30.0
+"""Longest wait for an answer of mem0, which nobody waits for."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Tenant = Annotated[str, typer.Option(help="Whose users.")]
 User = Annotated[str | None, typer.Option(help="Only this user.")]
@@ -67,6 +71,23 @@ def forget(
         raise ended(f"nothing of {tenant} has the id {memory_id}; see `weir memory list --tenant {tenant}`")
     number = write_tombstones(load_settings().cluster, [one.key for one in held])
     print(dumps({"forgotten": [one.id for one in held]}) if as_json else f"{number} forgotten")
+
+
+@app.command("follow")
+def follow() -> None:
+    """Hand what is remembered and forgotten to the mem0 server of the settings, until Ctrl-C."""
+    settings = load_settings()
+    policy = settings.outside.memory
+    if policy.store != "mem0":
+        raise ended("weir.memory.store is not mem0: workers follow the topic by themselves", code=2)
+    try:
+        memory = Mem0Memory(policy, FEED_S)
+    except MemoryProblem as problem:
+        raise ended(str(problem)) from None
+    try:
+        feed(settings.cluster, memory, lambda: True)
+    finally:
+        memory.close()
 
 
 def _of(tenant: str, user: str | None) -> list[Remembered]:

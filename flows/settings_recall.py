@@ -27,7 +27,7 @@ MOST_BYTES = 8 * 1024 * 1024
 """A turn must fit its topic."""
 
 MEMORY: Parsers = {
-    "store": choice("local", "off"), "folder": text, "recalled": positive, "max_entries": positive,
+    "store": choice("local", "mem0", "off"), "folder": text, "recalled": positive, "max_entries": positive,
     "search": some_duration, "opening": some_duration, "mem0_url": text, "mem0_api_key": text,
 }  # fmt: skip
 

@@ -74,9 +74,13 @@ class Shelf:
                     loop.call_soon_threadsafe(told)
 
             self._told = tell
-            self._follower.start()
+            if self._policy.store == "mem0":
+                self._pool.submit(self._join_mem0)
+            else:
+                self._follower.start()
+        opened = self._opening
         async with asyncio.timeout(self._policy.opening.total_seconds()):
-            await asyncio.shield(self._opening)
+            await asyncio.shield(opened)
         if self._memory is None:
             raise MemoryProblem("the memory does not work now")
         return self._memory
@@ -84,6 +88,16 @@ class Shelf:
     def _ready(self, memory: Memory | None) -> None:
         self._memory = memory
         self._told()
+
+    def _join_mem0(self) -> None:
+        """The server is fed by another process (see `feed`); after a failure the next search tries again."""
+        from connectors.memory.mem0 import Mem0Memory
+
+        try:
+            self._ready(Mem0Memory(self._policy, self._policy.search.total_seconds()))
+        except MemoryProblem:
+            self._opening = None
+            self._ready(None)
 
     def _open(self) -> Memory:
         if self._opened is not None:
