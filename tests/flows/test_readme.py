@@ -77,7 +77,8 @@ def test_the_configurations_of_the_readme_load_without_a_warning(tmp_path: Path)
 
 
 def test_every_command_of_the_readme_exists(capsys: pytest.CaptureFixture[str]):
-    seconds = "list|search|forget|follow|show|replay|check|render|pull|warm|create|rotate|revoke|add|remove|password"
+    seconds = "list|search|forget|follow|show|replay|check|render|pull"
+    seconds += "|warm|create|rotate|revoke|add|remove|password"
     named = set(re.findall(rf"weir ([a-z]+(?: (?:{seconds}))?)\b", README))
     named -= {"is"}
     assert len(named) >= 15
