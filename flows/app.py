@@ -170,7 +170,7 @@ class Worker:
         source = RequestSource(
             self._ownership, self._outbox, self._feeder, start=self.start, rest=self._bell.rest
         )
-        return build(source, self._steps, SettleSink(self._settling), ring=self._bell.ring)
+        return build(source, self._steps, SettleSink(self._settling), bell=self._bell)
 
     def start(self) -> None:
         """Connect: cancels first, then the group."""

@@ -15,6 +15,8 @@ import bytewax.operators as op
 from bytewax.dataflow import Stream, operator
 from bytewax.operators import StatefulBatchLogic
 
+from flows.bell import Bell
+
 X = TypeVar("X")
 Y = TypeVar("Y")
 
@@ -42,7 +44,7 @@ def async_map(
     start: Start[X, Y],
     bypass: Callable[[X], Y | None],
     shard: Callable[[X], str],
-    ring: Callable[[], None] | None = None,
+    bell: Bell | None = None,
 ) -> Stream[Y]:
     """Hand items over in batches and emit each one when it is done; the order is that of completion.
 
@@ -52,10 +54,10 @@ def async_map(
         start: Begins the work.
         bypass: The item as it goes on when it needs no work, else `None`.
         shard: What items with the same text share a batch by.
-        ring: Called whenever an item is done, where the flow's source rests until it is.
+        bell: Rung whenever an item is done, where the flow's source rests until it is.
     """
     keyed = op.map("shard", up, lambda item: (str(zlib.crc32(shard(item).encode()) % SHARDS), item))
-    done = op.stateful_batch("work", keyed, lambda _: AsyncLogic(start, bypass, ring))
+    done = op.stateful_batch("work", keyed, lambda _: AsyncLogic(start, bypass, bell))
     return op.map("unkey", done, lambda pair: pair[1])
 
 
@@ -66,7 +68,7 @@ def stage_or_wait(
     rule: Callable[[list[X]], list[Y]],
     waits: Callable[[X], bool],
     start: Start[X, Y],
-    ring: Callable[[], None] | None = None,
+    bell: Bell | None = None,
 ) -> Stream[Y]:
     """Apply a rule at once to what need not wait; hand the rest over, and emit each when it is done.
 
@@ -78,7 +80,7 @@ def stage_or_wait(
         rule: For the batch of those that need not wait, in their order.
         waits: Whether an item must wait; asked twice, so it has to answer the same.
         start: Begins the work on those that must.
-        ring: Called whenever an item is done, where the flow's source rests until it is.
+        bell: Rung whenever an item is done, where the flow's source rests until it is.
     """
 
     def at_once(items: list[X]) -> list[Y]:
@@ -90,7 +92,7 @@ def stage_or_wait(
 
     passed = op.flat_map_batch("rule", up, at_once)
     waiting = op.flat_map_batch("waiting", up, keyed)
-    done = op.stateful_batch("work", waiting, lambda _: AsyncLogic(start, _never, ring))
+    done = op.stateful_batch("work", waiting, lambda _: AsyncLogic(start, _never, bell))
     return op.merge("merge", passed, op.map("unkey", done, lambda pair: pair[1]))
 
 
@@ -101,12 +103,12 @@ def _never(_: object) -> None:
 class AsyncLogic(StatefulBatchLogic[X, Y, None]):
     """The waiting of one shard: what was handed over, and what came back."""
 
-    def __init__(
-        self, start: Start[X, Y], bypass: Callable[[X], Y | None], ring: Callable[[], None] | None = None
-    ) -> None:
-        self._start, self._bypass, self._ring = start, bypass, ring
+    def __init__(self, start: Start[X, Y], bypass: Callable[[X], Y | None], bell: Bell | None = None) -> None:
+        self._start, self._bypass, self._bell = start, bypass, bell
         self._done: deque[Y] = deque()
         self._pending = 0
+        if bell is not None:
+            bell.watch(self._done)
 
     def on_batch(self, values: list[X]) -> tuple[Iterable[Y], bool]:
         """Hand the batch over; emit what needs none and what has come back."""
@@ -120,7 +122,7 @@ class AsyncLogic(StatefulBatchLogic[X, Y, None]):
                 passed.append(through)
         if work:
             self._pending += len(work)
-            self._start(work, self._done.append if self._ring is None else self._finished)
+            self._start(work, self._done.append if self._bell is None else self._finished)
         passed.extend(self._drain())
         return passed, self.RETAIN
 
@@ -136,15 +138,15 @@ class AsyncLogic(StatefulBatchLogic[X, Y, None]):
         """While something is pending: in a millisecond, or after each rest of the source."""
         if not self._pending:
             return None
-        return datetime.now(UTC) + (POLL if self._ring is None else RESTED)
+        return datetime.now(UTC) + (POLL if self._bell is None else RESTED)
 
     def snapshot(self) -> None:
         """The log is the database: there is no state to keep."""
 
     def _finished(self, item: Y) -> None:
         self._done.append(item)
-        if self._ring is not None:
-            self._ring()
+        if self._bell is not None:
+            self._bell.ring_soon()
 
     def _drain(self) -> list[Y]:
         done = [self._done.popleft() for _ in range(len(self._done))]

@@ -16,6 +16,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.outputs import Sink
 
+from flows.bell import Bell
 from flows.operators import Start, async_map, stage, stage_or_wait
 from flows.stages.jobs import Ended, Job, Work
 from schemas.arrivals import Outcome
@@ -63,20 +64,20 @@ def build(
     steps: Steps,
     sink: Sink[Outcome],
     *,
-    ring: Callable[[], None] | None = None,
+    bell: Bell | None = None,
     flow_id: str = "weir",
 ) -> Dataflow:
-    """The serving flow as an ordinary Bytewax dataflow; `ring` wakes a source that rests."""
+    """The serving flow as an ordinary Bytewax dataflow; `bell` wakes a source that rests."""
     flow = Dataflow(flow_id)
     records = op.input("llm_requests", flow, source)
     work = stage("decode", records, steps.decode)
     for name, rule in steps.between:
         if isinstance(rule, Waiting):
-            work = stage_or_wait(name, work, rule.rule, rule.waits, rule.start, ring)
+            work = stage_or_wait(name, work, rule.rule, rule.waits, rule.start, bell)
         else:
             work = stage(name, work, rule)
-    ended = async_map("call", work, steps.call, bypass=_ended, shard=_route, ring=ring)
-    outcomes = async_map("respond", ended, steps.respond, bypass=_nothing, shard=_respond, ring=ring)
+    ended = async_map("call", work, steps.call, bypass=_ended, shard=_route, bell=bell)
+    outcomes = async_map("respond", ended, steps.respond, bypass=_nothing, shard=_respond, bell=bell)
     op.output("settle", outcomes, sink)
     return flow
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows import operators
+from flows.bell import Bell
 from flows.operators import AsyncLogic, async_map, stage, stage_or_wait
 from tests.flows.doubles import DrainingSource
 
@@ -103,14 +104,23 @@ def test_it_looks_again_in_a_millisecond_while_something_is_pending():
     assert logic.notify_at() is None
 
 
+class CountingBell(Bell):
+    """Counts what is done."""
+
+    rings = 0
+
+    def ring_soon(self) -> None:
+        self.rings += 1
+
+
 def test_each_item_that_is_done_rings():
-    desk, rings = Desk(), list[int]()
-    logic = AsyncLogic(desk.start, odd, lambda: rings.append(1))
+    desk, bell = Desk(), CountingBell()
+    logic = AsyncLogic(desk.start, odd, bell)
     logic.on_batch([1, 2, 4])
-    assert rings == []
+    assert bell.rings == 0
     desk.finish(2, 4)
 
-    assert rings == [1, 1]
+    assert bell.rings == 2
     assert emitted(logic.on_notify()) == [2, 4]
     assert logic.notify_at() is None
 
@@ -190,7 +200,7 @@ def test_what_shares_a_shard_shares_batches_and_shards_are_few():
 def test_what_need_not_wait_goes_on_at_once_and_the_rest_when_it_is_done():
     out: list[int] = []
     batches: list[list[int]] = []
-    rung: list[int] = []
+    bell = CountingBell()
 
     def start(batch: list[int], done: Done) -> None:
         batches.append(batch)
@@ -204,11 +214,11 @@ def test_what_need_not_wait_goes_on_at_once_and_the_rest_when_it_is_done():
     flow = Dataflow("test")
     source = DrainingSource([1, 2, 3, 5, 7, 9, 4], lambda: len(out) == 7)
     numbers = op.input("in", flow, source)
-    done = stage_or_wait("step", numbers, rule, lambda item: item % 2 == 0, start, lambda: rung.append(1))
+    done = stage_or_wait("step", numbers, rule, lambda item: item % 2 == 0, start, bell)
     op.output("out", done, TestingSink(out))
     run_main(flow)
 
     assert out[:3] == [-1, -3, -5]
     assert sorted(out) == [-9, -7, -5, -3, -1, 200, 400]
     assert batches == [[2], [4]]
-    assert len(rung) == 2
+    assert bell.rings == 2
