@@ -67,12 +67,12 @@ class Delivery:
     """How long a repeated request is recognised, and a cancel holds."""
     window_entries: int = 1_000_000
     """Most requests the window remembers; over it the oldest go."""
-    feed_pause: timedelta = timedelta(milliseconds=5)
+    feed_pause: timedelta = timedelta(milliseconds=10)
     """Rest of the feeder after a small poll: trades latency for CPU."""
     linger: timedelta = timedelta(milliseconds=5)
     """How long the producer gathers records into a batch."""
-    gather: timedelta = timedelta(0)
-    """Attempts that become due within it share a `started` record; 0: those of one turn of the loop."""
+    gather: timedelta = timedelta(milliseconds=2)
+    """Attempts that become due within it share a `started` record, which then leaves at once."""
     ledger: Literal["strict", "trailing"] = "strict"
     """`strict`: no byte to a provider before its `started` entry is acknowledged; `trailing`: don't wait."""
     unknown_outcome: Literal["retry", "fail"] = "retry"

@@ -76,6 +76,8 @@ class Ledger:
                 value = pack_started(item.entry for item in group)
                 outgoing = Outgoing(self._topic, value, partition, None, _HEADERS)
                 self._outbox.send(outgoing, lambda offset, group=group: self._on_ack(loop, group, offset))
+        if groups and self._strict:
+            self._outbox.hurry()
 
     def _on_ack(self, loop: asyncio.AbstractEventLoop, group: list[_Due], offset: int) -> None:
         """On the producer's thread."""

@@ -1,4 +1,4 @@
-"""What reaches into kafka-python's private parts (with `polls`); it is pinned to 3.0.12 for this.
+"""What reaches into kafka-python's private parts (with `polls` and `hurry`); it is pinned to 3.0.12 for this.
 
 - The lease hangs on the coordinator's heartbeat.
 - The producer's client is gated by the lease, down to the line above the socket.
@@ -25,6 +25,7 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.structs import TopicPartition
 
+from connectors.kafka.hurry import PARTS as HURRY_PARTS
 from connectors.kafka.polls import PARTS as POLL_PARTS
 from connectors.kafka.rules.lease import Lease
 
@@ -53,12 +54,13 @@ _PARTS: tuple[tuple[type, str], ...] = (
     (KafkaConnectionManager, "cluster"),
     (ClusterMetadata, "config"),
     *POLL_PARTS,
+    *HURRY_PARTS,
 )
 
 
 def missing_parts() -> list[str]:
     """Private parts that this version of kafka-python lacks; empty for the pinned one."""
-    return [f"{owner.__name__}.{name}" for owner, name in _PARTS if not _has(owner, name)]
+    return [f"{owner.__name__}.{name}" for owner, name in dict.fromkeys(_PARTS) if not _has(owner, name)]
 
 
 def _has(owner: type, name: str) -> bool:

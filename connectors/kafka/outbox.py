@@ -18,6 +18,7 @@ from kafka import errors as foreign
 from kafka.serializer import Serializer
 
 from connectors.kafka.clients import client_settings
+from connectors.kafka.hurry import Hurry
 from connectors.kafka.membership import gated_client
 from schemas.cluster import Cluster, Delivery
 from schemas.records import Outgoing
@@ -152,6 +153,7 @@ class Outbox:
             KafkaError: When a topic can't be found.
         """
         self._main.producer = self._make(delivery_timeout_ms=PATIENCE_MS, max_block_ms=60_000)
+        self._hurry = Hurry(self._main.producer)
         self._side.producer = self._make(
             delivery_timeout_ms=SIDE_PATIENCE_MS, request_timeout_ms=SIDE_PATIENCE_MS // 2, max_block_ms=50
         )
@@ -195,6 +197,10 @@ class Outbox:
             self._side.send(record, self._guarded(acked), lost)
         except (foreign.KafkaError, ValueError) as error:
             lost(error)
+
+    def hurry(self) -> None:
+        """Somebody waits for what was handed over to the main lane: don't gather any longer."""
+        self._hurry.hurry()
 
     def _lost(self, record: Outgoing, error: Exception) -> None:
         self._fatal(f"a record for {record.topic} could not be written: {error!r}")

@@ -89,6 +89,7 @@ class FakeOutbox:
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
+        self.hurries = 0
         self.full = False
 
     def send(
@@ -98,6 +99,9 @@ class FakeOutbox:
         lost: Callable[[Exception], None] | None = None,
     ) -> None:
         self.sent.append(Sent(record, acked, lost))
+
+    def hurry(self) -> None:
+        self.hurries += 1
 
     @property
     def kinds(self) -> list[str]:

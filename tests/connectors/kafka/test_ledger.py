@@ -141,3 +141,17 @@ def test_a_call_that_was_cancelled_meanwhile_takes_the_acknowledgement_calmly(mo
         await asyncio.sleep(0.01)
 
     run(test())
+
+
+@pytest.mark.parametrize(("mode", "hurries"), [("strict", 1), ("trailing", 0)])
+def test_what_calls_wait_for_is_in_a_hurry(mode: str, hurries: int):
+    async def test() -> None:
+        bench = Bench(mode)
+        one, two = live(bench.ownership, 1), live(bench.ownership, 2)
+        tasks = [bench.start(one, 10), bench.start(two, 10)]
+        await bench.sent()
+        assert bench.outbox.hurries == hurries
+        bench.outbox.ack_all()
+        await asyncio.gather(*tasks)
+
+    run(test())

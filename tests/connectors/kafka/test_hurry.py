@@ -1,0 +1,48 @@
+"""Records that are in a hurry don't wait for the end of the linger, and take the others along."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from kafka import KafkaProducer
+
+from connectors.kafka.clients import client_settings
+from connectors.kafka.hurry import Hurry
+from connectors.kafka.membership import BriefClient
+from schemas.topics import USAGE
+from tests.support.kafka import Topics
+
+LINGER_S = 3.0
+
+
+@pytest.fixture
+def producer(topics: Topics) -> Iterator[KafkaProducer]:
+    made = KafkaProducer(
+        **client_settings(topics.cluster), kafka_client=BriefClient, linger_ms=round(LINGER_S * 1000)
+    )
+    made.partitions_for(topics.name(USAGE))
+    yield made
+    made.close(timeout=10)
+
+
+def test_a_hurry_sends_all_that_was_handed_over(topics: Topics, producer: KafkaProducer):
+    hurry = Hurry(producer)
+    for _ in range(3):  # the first one also signs on
+        begun_s = time.monotonic()
+        futures = [producer.send(topics.name(USAGE), value=b"x", partition=number) for number in (0, 1)]
+        hurry.hurry()
+        hurry.hurry()
+        for future in futures:
+            future.get(timeout=20)
+
+    assert time.monotonic() - begun_s < LINGER_S / 2
+
+
+def test_without_one_the_linger_holds(topics: Topics, producer: KafkaProducer):
+    hurry = Hurry(producer)
+    hurry.hurry()  # there is nothing to send: it is over before the record comes
+    time.sleep(0.5)
+    begun_s = time.monotonic()
+    producer.send(topics.name(USAGE), value=b"x", partition=0).get(timeout=20)
+
+    assert time.monotonic() - begun_s > LINGER_S * 0.9
