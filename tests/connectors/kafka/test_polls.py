@@ -53,12 +53,12 @@ def member(topics: Topics, before_polls: Callable[[KafkaConsumer], None]) -> Ite
 
 
 @pytest.mark.parametrize(
-    ("before_polls", "most"),
-    [(shorten_polls, 1), (leave_alone, 3)],
+    ("before_polls", "short"),
+    [(shorten_polls, True), (leave_alone, False)],
     ids=["Weir's consumer", "kafka-python 3.0.12: when this fails, `polls` can go"],
 )
 def test_a_poll_that_finds_records_takes_one_hop(
-    topics: Topics, before_polls: Callable[[KafkaConsumer], None], most: int
+    topics: Topics, before_polls: Callable[[KafkaConsumer], None], short: bool
 ):
     with member(topics, before_polls) as consumer:
         calls = Counter[str]()
@@ -71,8 +71,8 @@ def test_a_poll_that_finds_records_takes_one_hop(
                 values += [record.value for record in records]
 
     assert values == [b"%d" % number for number in range(ROUNDS)]
-    # now and then metadata is asked for, too
-    assert abs(calls["run"] - most * calls["_poll_once"]) <= calls["_poll_once"] / 2
+    # now and then metadata is asked for, too; and what came meanwhile needs no wait
+    assert (calls["run"] < 1.5 * calls["_poll_once"]) is short
 
 
 def test_a_poll_without_records_ends_at_its_timeout(topics: Topics):
