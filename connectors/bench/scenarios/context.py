@@ -20,8 +20,8 @@ from schemas.base import JsonObject
 HUGE = "huge"
 """Prefix of the ids of huge requests, and the model that they ask, whose window is too small for them."""
 CONTEXT_TOKENS = 150_000
-_CONTEXT_BYTES = 664_000
-"""About as many tokens of English."""
+_CONTEXT_BYTES, _CONTEXT_CHARS = 600_000, 664_000
+"""Of each corpus; of English and then code, which come to as many tokens and a little more."""
 WINDOW_TOKENS = 38_000
 """The model's window: about a quarter of the context."""
 MOST_RATIO = 1.5
@@ -32,8 +32,9 @@ class HugeItems(Sequence[Item]):
 
     def __init__(self, prefix: str, count: int, partitions: int) -> None:
         self._prefix, self._count, self._partitions = prefix, count, partitions
-        pieces = corpora(_CONTEXT_BYTES)["english"]
-        self._context = "\n\n".join(pieces)
+        texts = corpora(_CONTEXT_BYTES)
+        pieces = [*texts["english"], *texts["code"]]
+        self._context = "\n\n".join(pieces)[:_CONTEXT_CHARS]
 
     def __len__(self) -> int:
         """How many there are."""
