@@ -4,7 +4,8 @@ import asyncio
 import os
 import sys
 
-from connectors.process.pool import Pool, PoolFailed
+from connectors.process.errors import PoolFailed
+from connectors.process.pool import Pool
 from connectors.providers.counts import Counts
 from flows.calibrations import Calibrations
 from flows.fitter import Fitter, FitterPorts, PoolProblem

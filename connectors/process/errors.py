@@ -2,7 +2,8 @@
 
 ProcessProblem
 ├── AlreadyUp   another `weir up` has this folder
-└── NotReady    what was started did not come up
+├── NotReady    what was started did not come up
+└── PoolFailed  a piece of work could not be done
 """
 
 
@@ -34,3 +35,9 @@ class NotReady(ProcessProblem):
     """What was started did not come up."""
 
     code = "not_ready"
+
+
+class PoolFailed(ProcessProblem):
+    """A piece of work could not be done."""
+
+    code = "pool"

@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors.process.errors import ProcessProblem
+from connectors.process.errors import PoolFailed
 from connectors.process.spawn import spawn
 
 _log = logging.getLogger(__name__)
@@ -24,12 +24,6 @@ LENGTH = struct.Struct(">Q")
 """What stands before each piece."""
 TRIES = 2
 """Processes that a piece may cost."""
-
-
-class PoolFailed(ProcessProblem):
-    """A piece of work could not be done."""
-
-    code = "pool"
 
 
 @dataclass(slots=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.process.pool import Pool, PoolFailed
+from connectors.process.errors import PoolFailed
+from connectors.process.pool import Pool
 
 CHILD = """
 import os, socket, sys, time

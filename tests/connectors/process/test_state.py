@@ -83,6 +83,6 @@ def test_folder_belongs_to_one_supervisor_and_is_free_when_it_is_gone(tmp_path: 
 
 
 def test_every_leaf_has_a_code_and_a_line():
-    assert {leaf.code for leaf in ProcessProblem.__subclasses__()} == {"already_up", "not_ready"}
+    assert {leaf.code for leaf in ProcessProblem.__subclasses__()} == {"already_up", "not_ready", "pool"}
     assert str(NotReady("it is not", hint="wait")) == "it is not; wait"
     assert str(NotReady("it is not")) == "it is not"
