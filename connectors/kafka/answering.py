@@ -1,7 +1,8 @@
 """Responses go out: the commit point of every request.
 
 A dead letter is written and acknowledged before its response; a forwarded request takes the place of one.
-Nothing is handed over for a partition that isn't this worker's any more.
+Nothing is handed over for a partition that isn't this worker's any more. Responses that a reply topic waits
+for don't linger: their copy follows when they are acknowledged.
 """
 
 import logging
@@ -32,6 +33,7 @@ class Answering:
 
     def write(self, outcomes: list[Outcome], done: Done) -> None:
         """Hand outcomes to the producer; returns at once. Those of partitions given away are dropped."""
+        awaited = False
         with self._ownership.writing():
             for outcome in outcomes:
                 self._ownership.passed(outcome.record)
@@ -47,6 +49,9 @@ class Answering:
                     self._outbox.send(outcome.dead_letter, self._then_answer(outcome, done))
                 else:
                     self._hand_over(outcome, done)
+                    awaited = awaited or _is_awaited(outcome)
+        if awaited:
+            self._outbox.hurry()
 
     def _then_answer(self, outcome: Outcome, done: Done) -> Callable[[int], None]:
         def acked(_: int) -> None:
@@ -84,3 +89,8 @@ class Answering:
         )
         key = response.request_id.encode("utf-8", "replace")
         return Outgoing(self._responses, outcome.value, outcome.record.partition, key, headers)
+
+
+def _is_awaited(outcome: Outcome) -> bool:
+    """Whether a reply topic's reader waits for the response."""
+    return outcome.response is not None and outcome.response.reply_topic is not None

@@ -157,6 +157,7 @@ class Outbox:
         self._side.producer = self._make(
             delivery_timeout_ms=SIDE_PATIENCE_MS, request_timeout_ms=SIDE_PATIENCE_MS // 2, max_block_ms=50
         )
+        self._side_hurry = Hurry(self._side.producer)
         with ThreadPoolExecutor(8) as pool:  # one after the other, each would take a back-off
             side = pool.map(self.partitions, side_topics)
             found = list(pool.map(self._main.producer.partitions_for, topics))
@@ -201,6 +202,10 @@ class Outbox:
     def hurry(self) -> None:
         """Somebody waits for what was handed over to the main lane: don't gather any longer."""
         self._hurry.hurry()
+
+    def hurry_side(self) -> None:
+        """The same for what was handed over to the side lane."""
+        self._side_hurry.hurry()
 
     def _lost(self, record: Outgoing, error: Exception) -> None:
         self._fatal(f"a record for {record.topic} could not be written: {error!r}")

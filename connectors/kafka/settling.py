@@ -127,10 +127,11 @@ class Settling:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been gathered."""
+        """Write what has been gathered; copies leave at once, together."""
         with self._lock:
             outcomes, self._gathered = self._gathered, []
         groups: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
+        copied = False
         for outcome in outcomes:
             if outcome.copy_to is not None:
                 self._copy_for_repeat(outcome)
@@ -139,8 +140,11 @@ class Settling:
             elif outcome.response is not None and (outcome.request or _has_more(outcome.response)):
                 then = partial(self._after_turn, outcome, outcome.response)
                 self._after_copy(outcome.response, then)
+                copied = copied or outcome.response.reply_topic is not None
             else:
                 groups[outcome.record.source, outcome.record.partition].append(outcome)
+        if copied:
+            self._outbox.hurry_side()
         for group in groups.values():
             self._close(group)
 

@@ -156,3 +156,23 @@ def test_the_way_of_a_turn_that_is_owed_leads_past_the_responses():
     bench.write(outcome)
 
     assert (bench.outbox.sent, bench.done) == ([], [outcome])
+
+
+def test_responses_that_a_reply_topic_waits_for_leave_at_once_and_take_the_others_along():
+    bench = Bench()
+    awaited = [
+        bench.outcome(offset, response=response(reply_topic="reply.a", reply_partition=1))
+        for offset in (10, 11)
+    ]
+    bench.write(*awaited, bench.outcome(12, response=response()))
+
+    assert bench.outbox.hurries == 1
+
+
+def test_nothing_hurries_for_responses_that_nobody_waits_for_or_that_are_dropped():
+    bench = Bench()
+    bench.write(bench.outcome(10, response=response()), bench.outcome(11, move=MOVE))
+    bench.ownership.seal([bench.partition])
+    bench.write(bench.outcome(12, response=response(reply_topic="reply.a")))
+
+    assert bench.outbox.hurries == 0

@@ -392,3 +392,21 @@ def test_a_successor_settles_no_turn_before_it_has_written_it():
     bench.settling.write_again(Written(unpaid, Seal(11, 12, True), 0, 3, 9, 70), lambda: done.append("again"))
 
     assert (bench.outbox.sent, done) == ([], ["done", "again"])
+
+
+def test_copies_of_one_flush_leave_at_once_and_together():
+    bench = Bench()
+    awaited = response(reply_topic="reply.a", reply_partition=1)
+    bench.settle(*(bench.outcome(offset, who(), response=awaited) for offset in (10, 11)))
+
+    assert (bench.outbox.kinds, bench.outbox.side_hurries) == (["response", "response"], 1)
+
+
+def test_nothing_hurries_where_there_is_no_copy():
+    bench = Bench()
+    bench.settle(
+        bench.outcome(10, who(), response=response()),
+        bench.outcome(11, who(), response=response(memory=REMEMBERED_ONE)),
+    )
+
+    assert bench.outbox.side_hurries == 0
