@@ -21,6 +21,7 @@ from connectors.gateway.ports import Problem
 from connectors.kafka.clients import address, client_settings, probe
 from connectors.kafka.errors import BrokerDown, TopicMismatch, translate
 from connectors.kafka.membership import QuickClient
+from connectors.kafka.polls import shorten_polls
 from schemas.cluster import Cluster
 from schemas.topics import GATEWAY_AUDIT, Topic
 
@@ -120,6 +121,7 @@ class KafkaStore:
                 allow_auto_create_topics=False,
                 fetch_max_wait_ms=500,
             )
+            shorten_polls(self._consumer)
             self._read_whole()
             settings: dict[str, Any] = client_settings(self._cluster) | {
                 "acks": "all",

@@ -23,6 +23,7 @@ from connectors.gateway.exchange.rules.window import Raw
 from connectors.kafka.clients import address, client_settings, probe
 from connectors.kafka.errors import TopicMismatch, translate
 from connectors.kafka.membership import QuickClient
+from connectors.kafka.polls import shorten_polls
 from schemas.cluster import Cluster
 from schemas.topics import GATEWAY_IDEMPOTENCY, GATEWAY_REPLIES
 
@@ -101,6 +102,7 @@ class Inbox(Generic[W]):
             "fetch_max_wait_ms": 500,
         }
         self._consumer = KafkaConsumer(**settings)
+        shorten_polls(self._consumer)
         try:
             return self._find_ends(mine)
         except foreign.KafkaError as error:
