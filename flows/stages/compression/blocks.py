@@ -12,6 +12,7 @@ MAX_BLOCK_CHARS = 4_000
 """A paragraph that is longer is cut at the end of a sentence, else at a space."""
 
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[^\n]*$", re.MULTILINE)
+_FENCE_MARKS = ("```", "~~~")
 _BLANK = re.compile(r"\n(?:[^\S\n]*\n)+")
 _HEADER = re.compile(r"#{1,6}[ \t]+[^\n]*")
 _LOG_LINE = re.compile(
@@ -55,15 +56,31 @@ def blocks_of(text: str) -> list[Block]:
 
 def _fences(text: str) -> Iterator[tuple[int, int]]:
     """Fenced code, from its opening to its closing line. One that is never closed is none."""
-    if "```" not in text and "~~~" not in text:
-        return
     opening: re.Match[str] | None = None
-    for match in _FENCE.finditer(text):
+    for match in _fence_lines(text):
         if opening is None:
             opening = match
         elif match.group().strip().startswith(opening.group(1)) and match.group().strip().strip("`~") == "":
             yield opening.start(), match.end()
             opening = None
+
+
+def _fence_lines(text: str) -> Iterator[re.Match[str]]:
+    """Lines that open or close a fence. Only those with a mark in them are looked at."""
+    at = 0
+    marks = [text.find(mark) for mark in _FENCE_MARKS]
+    while (found := min((mark for mark in marks if mark >= 0), default=-1)) >= 0:
+        line = text.rfind("\n", at, found) + 1 or at
+        if match := _FENCE.match(text, line):
+            yield match
+        end = text.find("\n", found)
+        if end < 0:
+            return
+        at = end + 1
+        marks = [
+            text.find(mark, at) if 0 <= where < at else where
+            for mark, where in zip(_FENCE_MARKS, marks, strict=True)
+        ]
 
 
 def _add_paragraphs(text: str, start: int, end: int, header: int, found: list[Block]) -> int:
@@ -117,8 +134,10 @@ def lines_of(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def _kind(text: str, start: int, end: int) -> str:
     """What the lines of a paragraph are, by its first ones."""
     probed = text[start : min(end, start + 20_000)].split("\n", _PROBED_LINES)[:_PROBED_LINES]
-    if sum(line.count("|") >= 2 or line.count("\t") >= 2 for line in probed) >= 0.8 * len(probed):
+    if sum([line.count("|") >= 2 or line.count("\t") >= 2 for line in probed]) >= 0.8 * len(probed):
         return "table"
+    if len(probed) < _LOG_LINES:
+        return "prose"
     logged = sum(1 for line in probed if _LOG_LINE.match(line))
     return "log" if logged >= max(_LOG_LINES, _LOG_SHARE * len(probed)) else "prose"
 

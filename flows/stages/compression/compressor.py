@@ -24,6 +24,8 @@ COUNTED_CHARS = 12_000
 """Texts up to this length are counted before; of longer ones samples are."""
 SAMPLES, SAMPLE_CHARS = 8, 1_500
 """How many samples, and how long."""
+MANY_FROM_CHARS, MANY, MANY_CHARS = 100_000, 32, 600
+"""From this length on more and shorter samples: what is glued together differs from place to place."""
 PART_CHARS = 120
 """Length of a usual sentence: what a block that is kept whole is measured in."""
 ROUNDS = 6
@@ -32,6 +34,8 @@ EXCHANGE_ROUNDS = 2
 """The first fillings, in which units may push out others."""
 LARGE_TOKENS = 8_000
 """From this budget on a count is dear: a little room is left, so that one is enough."""
+CLEARLY_OVER = 1.02
+"""How far samples must be over a large budget, so that a count is not worth its while."""
 SCORER_WEIGHT = 4.0
 """What a scorer from outside can add to the logarithm of a unit's worth."""
 LARGE_FILL, ENOUGH = 0.985, 0.985
@@ -73,10 +77,11 @@ def _size(context: str, counter: Counter, known: int | None) -> tuple[int, bool]
         return known, True
     if len(context) <= COUNTED_CHARS:
         return counter.count(context), True
-    step = (len(context) - SAMPLE_CHARS) // (SAMPLES - 1)
-    samples = [context[at * step : at * step + SAMPLE_CHARS] for at in range(SAMPLES)]
+    number, chars = (SAMPLES, SAMPLE_CHARS) if len(context) < MANY_FROM_CHARS else (MANY, MANY_CHARS)
+    step = (len(context) - chars) // (number - 1)
+    samples = [context[at * step : at * step + chars] for at in range(number)]
     counted = sum(counter.count_many(samples))
-    return round(counted * len(context) / (SAMPLES * SAMPLE_CHARS)), False
+    return round(counted * len(context) / (number * chars)), False
 
 
 def _units(
@@ -116,6 +121,15 @@ def _fine(blocks: list[Block], content: list[int], worths: list[float]) -> set[i
     return {number for number, so_far in zip(ranked, chars, strict=True) if so_far <= FINE_CHARS}
 
 
+def _tokens(text: str, budget_tokens: int, counter: Counter) -> int:
+    """Tokens of a text, counted; where samples say that it is clearly over a large budget, what they say."""
+    if budget_tokens >= LARGE_TOKENS:
+        sampled, _ = _size(text, counter, None)
+        if sampled > CLEARLY_OVER * budget_tokens:
+            return sampled
+    return counter.count(text) if text else 0
+
+
 def _fit(packer: Packer, budget_tokens: int, counter: Counter) -> tuple[str, int]:
     """Fill, count, and correct the prices by what was counted, until the budget is used and not exceeded."""
     large = budget_tokens >= LARGE_TOKENS
@@ -125,13 +139,14 @@ def _fit(packer: Packer, budget_tokens: int, counter: Counter) -> tuple[str, int
         if not packer.fill(allowed, exchange=turn < EXCHANGE_ROUNDS) and best:
             break
         text = assemble(packer.text, packer.blocks, packer.units)
-        tokens = counter.count(text)
+        tokens = _tokens(text, budget_tokens, counter)
         while tokens > budget_tokens:
-            for number in packer.give_back(packer.used_tokens * (1 - budget_tokens / tokens)):
+            excess = 1 - budget_tokens * (LARGE_FILL if large else 1.0) / tokens
+            for number in packer.give_back(packer.used_tokens * excess):
                 unit = packer.units[number]
                 unit.tokens = max(unit.tokens, counter.count(packer.text[unit.start : unit.end]))
             text = assemble(packer.text, packer.blocks, packer.units)
-            tokens = counter.count(text) if text else 0
+            tokens = _tokens(text, budget_tokens, counter)
         best, best_tokens = text, tokens
         if tokens >= ENOUGH * budget_tokens or (large and tokens >= 0.95 * budget_tokens):
             break

@@ -176,9 +176,10 @@ class Packer:
         header = self.blocks[unit.block].header
         if header >= 0 and not self._header_uses.get(header):
             tokens += (self.blocks[header].end - self.blocks[header].start + 2) * self.tokens_per_byte
-        for each in self._needed(number) if unit.role != "text" else ():
-            tokens += self.units[each].tokens
-        return max(1.0, tokens)
+        if unit.role != "text":
+            for each in self._needed(number):
+                tokens += self.units[each].tokens
+        return tokens if tokens > 1.0 else 1.0
 
     def _kept_neighbours(self, number: int) -> int:
         """How many units next to it in its block stay: with one the gaps don't get more, with two fewer."""
@@ -200,7 +201,10 @@ class Packer:
 
 def size(text: str, start: int, end: int) -> int:
     """Bytes of a stretch of text in UTF-8: nearer to its tokens than characters are."""
-    return end - start if text.isascii() else len(text[start:end].encode("utf-8", "surrogatepass"))
+    if text.isascii():
+        return end - start
+    stretch = text[start:end]
+    return end - start if stretch.isascii() else len(stretch.encode("utf-8", "surrogatepass"))
 
 
 def chance(worth: float) -> float:

