@@ -67,8 +67,9 @@ class Delivery:
     """How long a repeated request is recognised, and a cancel holds."""
     window_entries: int = 1_000_000
     """Most requests the window remembers; over it the oldest go."""
-    feed_pause: timedelta = timedelta(milliseconds=10)
-    """Rest of the feeder after a small poll: trades latency for CPU."""
+    feed_pause: timedelta = timedelta(milliseconds=5)
+    """Rest of the feeder after a small poll: trades latency for CPU. At 200 requests a second 10 ms instead of 5
+    cost 5 ms more on the way to a call and a sixth less CPU."""
     linger: timedelta = timedelta(milliseconds=5)
     """How long the producer gathers records into a batch."""
     gather: timedelta = timedelta(milliseconds=2)
