@@ -66,19 +66,31 @@ def shrink(task: Task, counter: Counter, scorer: UnitScorer | None = None) -> Sh
     place = _place_of(task)
     if task.context and place is not None:
         known = counter.count(task.context)
-        room = max(task.target_tokens - (total - known), min(known, int(task.target_tokens * CONTEXT_SHARE)))
+        # What is around it is counted by itself: a difference of two large counts would be wrong by much.
+        around = _tokens(task, _with_context(task, place, ""), counter)
+        room = max(task.target_tokens - around, min(known, int(task.target_tokens * CONTEXT_SHARE)))
         context = compression.compress(task.context, query, room, counter, known, scorer)
         messages = _with_context(task, place, context.text)
-        total += context.after_tokens - known
+        total = around + context.after_tokens
     if total > task.target_tokens:
         turns_tokens = sum(tokens_of(messages, counter))
         room = task.target_tokens - (total - turns_tokens)
         policy = ChatPolicy(stable=stable_of(messages))
         chat = compression.compress_messages(messages, query, room, counter, policy)
         messages = chat.messages
-    texts = texts_of_request(messages, task.tools, task.response_format)
-    measured = measure(texts, counter, flat_tokens(messages, len(task.tools), task.family))
+    measured = _measured(task, messages, counter)
     return Shrunk(messages, measured, _record(context, chat, _KINDS.get(counter.kind, "estimate")))
+
+
+def _measured(task: Task, messages: tuple[Message, ...], counter: Counter) -> Measured:
+    """Our count of the request with these turns, by class."""
+    texts = texts_of_request(messages, task.tools, task.response_format)
+    return measure(texts, counter, flat_tokens(messages, len(task.tools), task.family))
+
+
+def _tokens(task: Task, messages: tuple[Message, ...], counter: Counter) -> int:
+    measured = _measured(task, messages, counter)
+    return measured.text_tokens + measured.flat_tokens
 
 
 def stable_of(messages: Sequence[Message]) -> int:

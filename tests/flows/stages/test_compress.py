@@ -1,6 +1,7 @@
 """Compressing a request: the context first, then the turns, and what is said of it."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -38,6 +39,14 @@ def test_a_context_is_compressed_by_the_question_and_all_else_stays():
     assert "opened by Marta in 1907" in str(shrunk.messages[0].content)
     assert str(shrunk.messages[0].content).startswith(OPENING)
     assert shrunk.messages[1:] == asked.messages[1:]
+
+
+def test_a_large_context_counted_in_pieces_leaves_the_question_and_the_room_alone():
+    asked = task(300, prompt="Who opened gate 7, and when?", context=CONTEXT)
+    shrunk = shrink(asked, COUNTER)
+    by_pieces = shrink(replace(asked, before_tokens=asked.before_tokens + 5_000), COUNTER)
+
+    assert by_pieces == shrunk
 
 
 def test_the_record_says_what_went_and_how_much():
