@@ -57,7 +57,7 @@ def test_fifty_megabytes_by_reference_are_compressed_while_others_are_answered(
     weir.ask({"request_id": uuid4().hex, "model": "bench", "prompt": "warm"})
     large, others = uuid4().hex, [uuid4().hex for _ in range(OTHERS)]
     began_s = time.monotonic()
-    sent = weir.ask(
+    weir.ask(
         {
             "request_id": large,
             "model": "small",
