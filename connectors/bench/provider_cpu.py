@@ -2,8 +2,8 @@
 
 One process does nothing but call; the fake provider is another one. A figure is the least of several rounds
 of the process's CPU time (whatever else runs on the machine only adds to it), so it holds what a worker's
-call loop would spend: encode, send, read, decode, hand on. Pieces of a stream are sent one by one, milliseconds
-apart; as in a worker, the shell reads what came within 20 ms as one, and cycles are not collected meanwhile.
+call loop would spend: encode, send, read, decode, hand on. Pieces of a stream are sent one by one,
+milliseconds apart; as in a worker, the shell reads what came within 20 ms as one; no cycles are collected.
 """
 
 import asyncio
