@@ -11,6 +11,8 @@ from connectors.kafka.errors import BrokerFailed
 
 LOWEST, HIGHEST = 20_000, 32_000
 _TRIES = 200
+_ANY = random.SystemRandom()
+"""Not the shared generator: hypothesis seeds it alike in all processes of a test run."""
 
 
 def is_free(port: int) -> bool:
@@ -30,7 +32,7 @@ def free_port(*avoid: int) -> int:
     Raises:
         BrokerFailed: When none was found.
     """
-    for port in random.sample(range(LOWEST, HIGHEST), _TRIES):
+    for port in _ANY.sample(range(LOWEST, HIGHEST), _TRIES):
         if port not in avoid and is_free(port):
             return port
     raise BrokerFailed("no free port on 127.0.0.1", hint=f"free one of {LOWEST} to {HIGHEST}")
