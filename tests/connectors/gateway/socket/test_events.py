@@ -85,6 +85,9 @@ def test_without_a_place_it_begins_at_the_start_and_goes_on_when_nobody_reads(po
     with asking(port, "r5/events") as answer:
         assert [one["id"] for one in events(answer)] == ["r5:1", "r5:2", "r5:3", "end"]
 
+    end_s = time.monotonic() + 10
+    while not kept.closed and time.monotonic() < end_s:
+        time.sleep(0.01)
     assert kept.closed == [(False, 30.0)]
 
 
