@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from flows.calibrations import Calibrations
 from flows.compressing import Result
+from flows.onloop import OnLoop
 from flows.stages.compress import Task
 from flows.stages.content import Measured
 from flows.stages.count import family_of, flat_tokens_of
@@ -67,8 +68,8 @@ class Fitter:
     """`waits` runs on the flow's thread, all else on the loop."""
 
     def __init__(self, ports: FitterPorts, loop: asyncio.AbstractEventLoop) -> None:
-        self._ports, self._loop = ports, loop
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._ports = ports
+        self._desk = OnLoop(loop, self.fit_first)
 
     def waits(self, item: Work) -> bool:
         """Whether an item's first route needs a look."""
@@ -80,21 +81,7 @@ class Fitter:
 
     def start(self, items: list[Work], done: Callable[[Work], None]) -> None:
         """Hand the batch to the loop; each job comes back fitted, or at its end."""
-        self._loop.call_soon_threadsafe(self._spawn, items, done)
-
-    def _spawn(self, items: list[Work], done: Callable[[Work], None]) -> None:
-        for item in items:
-            task = self._loop.create_task(self._run(item, done))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise error  # a bug: the loop's exception handler ends the process
-
-    async def _run(self, item: Work, done: Callable[[Work], None]) -> None:
-        done(await self.fit_first(item) if isinstance(item, Job) else item)
+        self._desk.start(items, done)
 
     async def fit_first(self, job: Job) -> Work:
         """The job with a first route that it fits, or its end."""

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from flows.onloop import OnLoop
 from flows.ports import Gatherer
 from flows.stages.jobs import Ended, Failed, Gathered, Job, Work
 from flows.stages.limits import RecallPolicy
@@ -29,9 +30,8 @@ class Recalling:
     ) -> None:
         self._gatherers = tuple(gatherers)
         self._wants = tuple(gatherer.wants for gatherer in gatherers)
-        self._loop = loop
+        self._desk = OnLoop(loop, self.gather)
         self._timeout_s = policy.timeout.total_seconds()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def waits(self, item: Work) -> bool:
         """Whether anything has to be fetched for an item."""
@@ -43,21 +43,7 @@ class Recalling:
 
     def start(self, items: list[Work], done: Callable[[Work], None]) -> None:
         """Hand the batch to the loop; each job comes back with its messages, or at its end."""
-        self._loop.call_soon_threadsafe(self._spawn, items, done)
-
-    def _spawn(self, items: list[Work], done: Callable[[Work], None]) -> None:
-        for item in items:
-            task = self._loop.create_task(self._run(item, done))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise error  # a bug: the loop's exception handler ends the process
-
-    async def _run(self, item: Work, done: Callable[[Work], None]) -> None:
-        done(await self.gather(item) if isinstance(item, Job) else item)
+        self._desk.start(items, done)
 
     async def gather(self, job: Job) -> Work:
         """The job with all that it wants, or its end."""

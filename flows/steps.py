@@ -85,21 +85,13 @@ class BoundSteps:
         self._windows = Windows(ports.calibrations or AsCounted(), policy.asked)
         self.between: list[tuple[str, Rule | Waiting]] = [
             ("admit", self.admit),
-            ("recall", self._recall(ports.recalling)),
+            ("recall", _recall(ports.recalling)),
             ("count", self.count),
             ("cache", lambda items: _each(items, cache)),
             ("route", self.route),
             ("compress", _compress(ports.fitter)),
             ("batch", self.batch),
         ]
-
-    def _recall(self, recalling: Recalling | None) -> Rule | Waiting:
-        """At once, but for jobs that need something from outside."""
-
-        def at_once(items: list[Work]) -> list[Work]:
-            return _each(items, recall)
-
-        return at_once if recalling is None else Waiting(at_once, recalling.waits, recalling.start)
 
     def decode(self, records: list[Record]) -> list[Work]:
         """Bytes to jobs; what can't be read is at its end."""
@@ -191,6 +183,15 @@ class BoundSteps:
         for outcome in outcomes:
             self._ports.observe(outcome)
         self._ports.answers.write(outcomes, done)
+
+
+def _recall(recalling: Recalling | None) -> Rule | Waiting:
+    """At once, but for jobs that need something from outside."""
+
+    def at_once(items: list[Work]) -> list[Work]:
+        return _each(items, recall)
+
+    return at_once if recalling is None else Waiting(at_once, recalling.waits, recalling.start)
 
 
 def _compress(fitter: Fitter | None) -> Rule | Waiting:
