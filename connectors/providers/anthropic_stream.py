@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import orjson
 
 from connectors.providers.anthropic_reply import answer, raise_error
-from connectors.providers.soundness import UNREADABLE, checked, is_deep, unreadable
+from connectors.providers.soundness import MAX_DEPTH, UNREADABLE, checked, unreadable
 from connectors.providers.wire import Lines, read_object
 from schemas.base import JsonObject
 from schemas.calls import Answer, Malformed, Piece, Unavailable
+from schemas.depth import written
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class Block:
             # Input that was cut by the limit on the answer is no JSON; the tool call has it as it came.
             with suppress(orjson.JSONDecodeError):
                 made["input"] = orjson.loads("".join(self.inputs))
-            if is_deep(made.get("input")):
+            if written(made.get("input"), MAX_DEPTH) is None:
                 raise Malformed("a tool's input is nested too deeply", status=200)
         return made
 

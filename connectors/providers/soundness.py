@@ -21,21 +21,6 @@ def unreadable(error: Exception, body: bytes, status: int = 200) -> Malformed:
     return Malformed(reason, status=status, body=body)
 
 
-def too_deep(text: bytes, value: object) -> bool:
-    """Whether the JSON value of these bytes is nested too deeply; most bytes have too few brackets for it."""
-    return text.count(b"{") + text.count(b"[") > MAX_DEPTH and is_deep(value)
-
-
-def is_deep(value: object) -> bool:
-    """The same, of a value without its bytes; linear in its objects and lists."""
-    level: list[object] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [child for each in level for child in _children(each) if isinstance(child, dict | list)]
-        if not level:
-            return False
-    return True
-
-
 def checked(answer: Answer, body: bytes) -> Answer:
     """The answer, where its parts are what they should be: a response is made from it without a look.
 
@@ -55,9 +40,3 @@ def checked(answer: Answer, body: bytes) -> Answer:
     if not all(isinstance(part, kind) for part, kind in parts):
         raise Malformed("the answer has a field of a wrong type", status=answer.status, body=body)
     return answer
-
-
-def _children(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []

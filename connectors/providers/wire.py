@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 import orjson
 
-from connectors.providers.soundness import MAX_DEPTH, too_deep
+from connectors.providers.soundness import MAX_DEPTH
 from schemas.base import JsonObject
 from schemas.calls import Answer, Call, HttpRequest, Malformed, Missing, Piece, Refused, Route
+from schemas.depth import deeper
 from schemas.requests import entries
 
 PieceSink = Callable[[Piece], Awaitable[None]]
@@ -228,7 +229,7 @@ def read_json(text: bytes, status: int = 200) -> object:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"the answer is not JSON: {error}", status=status, body=text) from error
-    if len(text) > 2 * MAX_DEPTH and too_deep(text, value):
+    if len(text) > 2 * MAX_DEPTH and deeper(text, value, MAX_DEPTH):
         raise Malformed("the answer is nested too deeply", status=status, body=text)
     return value
 

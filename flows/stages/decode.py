@@ -18,6 +18,7 @@ from flows.stages.duplicates import duplicate_key
 from flows.stages.jobs import Failed, Job
 from flows.stages.limits import Limits
 from schemas.codes import Code
+from schemas.depth import written
 from schemas.guard import misspelt, violation
 from schemas.packed import hash_body, hash_request
 from schemas.records import Headers, Record
@@ -28,7 +29,6 @@ MAX_DEPTH = 240
 """Deepest nesting of a body: orjson writes 254 levels, and providers' envelopes need a few."""
 MAX_TEXT = 200
 """Longest text of a field that travels in headers."""
-_SPARE = 254 - MAX_DEPTH
 _INT_HEADERS = frozenset({"deadline_ms", "reply_partition"})
 _INT_FIELDS = ("max_tokens", "max_completion_tokens", "seed", "timeout_ms", "deadline_ms", "reply_partition")
 _PRINTED_FIELDS = ("request_id", "tenant", "model", "reply_topic", "correlation_id", "traceparent")
@@ -118,7 +118,10 @@ def _body(value: bytes, headers: Mapping[str, str | int], limits: Limits) -> dic
     if not isinstance(body, dict):
         raise _fault("value", f"is a JSON {_kind(body)}; an object was expected")
     members = cast(dict[str, object], body)
-    if _rewritten(members) != value and (twice := duplicate_key(value, members)) is not None:
+    again = written(members, MAX_DEPTH)
+    if again is None:
+        raise _fault("value", f"is nested deeper than {MAX_DEPTH} levels")
+    if again != value and (twice := duplicate_key(value, members)) is not None:
         raise _fault(twice, "the key stands more than once in its object")
     return members
 
@@ -126,17 +129,6 @@ def _body(value: bytes, headers: Mapping[str, str | int], limits: Limits) -> dic
 def _kind(value: object) -> str:
     names = {"list": "array", "str": "string", "bool": "boolean", "NoneType": "null"}
     return names.get(type(value).__name__, "number")
-
-
-def _rewritten(body: dict[str, object]) -> bytes:
-    """The body as compact JSON, written with levels to spare so that too deep a body shows here."""
-    wrapped: object = body
-    for _ in range(_SPARE):
-        wrapped = [wrapped]
-    try:
-        return orjson.dumps(wrapped)[_SPARE:-_SPARE]
-    except orjson.JSONEncodeError:
-        raise _fault("value", f"is nested deeper than {MAX_DEPTH} levels") from None
 
 
 def _request(body: dict[str, object]) -> Request:

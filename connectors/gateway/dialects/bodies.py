@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from connectors.gateway.dialects.errors import invalid
 from connectors.gateway.ports import Problem
 from schemas.base import JsonObject
+from schemas.depth import deeper
 from schemas.guard import misspelt, violation
 from schemas.requests import MAX_REQUEST_BYTES, Request
 
@@ -24,8 +25,6 @@ SET_HERE = frozenset(
 """Fields of a request that the gateway sets."""
 NOT_HERE = frozenset({"api_key", "api_base", "base_url", "extra_headers", "extra_query", "extra_body"})
 """What clients' libraries call their own settings; in a body it is a mistake, and may be a secret."""
-_LEVELS = 254
-"""Levels that orjson writes."""
 
 
 def read_json(data: bytes) -> JsonObject:
@@ -41,8 +40,7 @@ def read_json(data: bytes) -> JsonObject:
         raise Problem(400, "invalid_request", f"the body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise Problem(400, "invalid_request", "the body must be a JSON object")
-    # With no more brackets than levels allowed nothing need be looked at closely.
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _too_deep(body):
+    if deeper(data, body, MAX_DEPTH):
         raise Problem(400, "invalid_request", f"the body is nested deeper than {MAX_DEPTH} levels")
     return cast(JsonObject, body)
 
@@ -57,18 +55,6 @@ def check_size(size_bytes: int) -> None:
         raise Problem(
             413, "too_large", f"the body has more than {MAX_BODY_BYTES} bytes; send less, or by URL"
         )
-
-
-def _too_deep(body: object) -> bool:
-    """Written with levels to spare, too deep a body can't be written."""
-    wrapped = body
-    for _ in range(_LEVELS - MAX_DEPTH):
-        wrapped = [wrapped]
-    try:
-        orjson.dumps(wrapped)
-    except orjson.JSONEncodeError:
-        return True
-    return False
 
 
 def without_nulls(body: JsonObject) -> JsonObject:
