@@ -14,7 +14,7 @@ import orjson
 
 from connectors.providers.anthropic_reply import answer, raise_error
 from connectors.providers.soundness import MAX_DEPTH, UNREADABLE, checked, unreadable
-from connectors.providers.wire import Lines, read_object
+from connectors.providers.wire import Events, read_object
 from schemas.base import JsonObject
 from schemas.calls import Answer, Malformed, Piece, Unavailable
 from schemas.depth import written
@@ -60,12 +60,11 @@ class Block:
 class AnthropicStream:
     """Reads one streamed answer. Its fields are its whole state."""
 
-    __slots__ = ("_blocks", "_calls", "_data", "_lines", "_message", "_new", "_texts", "_thoughts", "done")
+    __slots__ = ("_blocks", "_calls", "_events", "_message", "_new", "_texts", "_thoughts", "done")
 
     def __init__(self) -> None:
         self.done = False
-        self._lines = Lines()
-        self._data: list[bytes] = []
+        self._events = Events()
         self._message: JsonObject = {}
         self._blocks: dict[int, Block] = {}
         self._calls = 0
@@ -83,11 +82,11 @@ class AnthropicStream:
 
     def _feed(self, data: bytes) -> list[Piece]:
         if data:
-            self._take(self._lines.feed(data))
+            self._take(self._events.feed(data))
         else:
             # What was cut in its middle is dropped: `finish` knows whether enough came.
             with suppress(Malformed):
-                self._take([self._lines.rest(), b""])
+                self._take(self._events.feed(b""))
         if not self._texts and not self._thoughts and not self._new:
             return []
         piece = Piece("".join(self._texts), tuple(self._new), "".join(self._thoughts))
@@ -115,16 +114,10 @@ class AnthropicStream:
         arguments = {place: block.arguments() for place, block in enumerate(blocks) if block.call >= 0}
         return answer([block.whole() for block in blocks], self._message, arguments)
 
-    def _take(self, lines: list[bytes]) -> None:
-        held = self._data
-        for line in lines:
-            if line.startswith(b"data:"):
-                held.append(line[5:])
-            elif not line and held:
-                event = held[0] if len(held) == 1 else b"\n".join(held)
-                held.clear()
-                if not self.done:
-                    self._event(read_object(event))
+    def _take(self, events: list[bytes]) -> None:
+        for event in events:
+            if not self.done:
+                self._event(read_object(event))
 
     def _event(self, event: JsonObject) -> None:
         match event.get("type"):

@@ -19,7 +19,7 @@ from connectors.providers.openai_reply import (
     usage,
 )
 from connectors.providers.soundness import UNREADABLE, checked, unreadable
-from connectors.providers.wire import Lines, read_object
+from connectors.providers.wire import Events, read_object
 from schemas.base import JsonObject
 from schemas.calls import Answer, Malformed, Piece, Unavailable
 
@@ -33,11 +33,10 @@ class OpenAIStream:
     __slots__ = (
         "_beside",
         "_calls",
-        "_data",
         "_deltas",
+        "_events",
         "_extras",
         "_finish_reason",
-        "_lines",
         "_logprobs",
         "_model",
         "_raw_reason",
@@ -54,8 +53,7 @@ class OpenAIStream:
     def __init__(self, server: str = "openai") -> None:
         self.done = False
         self._server = server
-        self._lines = Lines()
-        self._data: list[bytes] = []
+        self._events = Events()
         self._texts: list[str] = []
         self._thoughts: list[str] = []
         self._thinking_field = ""
@@ -77,11 +75,11 @@ class OpenAIStream:
         deltas, logprobs = len(self._deltas), len(self._logprobs)
         try:
             if data:
-                self._take(self._lines.feed(data))
+                self._take(self._events.feed(data))
             else:
                 # What was cut in its middle is dropped: `finish` knows whether enough came.
                 with suppress(Malformed):
-                    self._take([self._lines.rest(), b""])
+                    self._take(self._events.feed(b""))
             return self._since(texts, thoughts, deltas, logprobs)
         except UNREADABLE as error:
             raise unreadable(error, data) from error
@@ -129,18 +127,12 @@ class OpenAIStream:
             return []
         return [Piece(text, calls, reasoning, tuple(probable))]
 
-    def _take(self, lines: list[bytes]) -> None:
-        held = self._data
-        for line in lines:
-            if line.startswith(b"data:"):
-                held.append(line[5:])
-            elif not line and held:
-                event = held[0] if len(held) == 1 else b"\n".join(held)
-                held.clear()
-                if len(event) < _SHORT_BYTES and event.strip() == b"[DONE]":
-                    self.done = True
-                elif not self.done:
-                    self._event(read_object(event))
+    def _take(self, events: list[bytes]) -> None:
+        for event in events:
+            if len(event) < _SHORT_BYTES and event.strip() == b"[DONE]":
+                self.done = True
+            elif not self.done:
+                self._event(read_object(event))
 
     def _event(self, event: JsonObject) -> None:
         if "error" in event:

@@ -129,6 +129,27 @@ class Lines:
         return text
 
 
+class Events:
+    """Cuts bytes into server-sent events: the data of each one, its lines joined."""
+
+    __slots__ = ("_data", "_lines")
+
+    def __init__(self) -> None:
+        self._lines = Lines()
+        self._data: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The events that are whole now; empty bytes end the last one."""
+        held, events = self._data, list[bytes]()
+        for line in self._lines.feed(data) if data else (self._lines.rest(), b""):
+            if line.startswith(b"data:"):
+                held.append(line[5:])
+            elif not line and held:
+                events.append(held[0] if len(held) == 1 else b"\n".join(held))
+                held.clear()
+        return events
+
+
 def address(call: Call, base: str | None, path: str) -> str:
     """The absolute URL of a call: the route's base, or else the provider's, and the path.
 
