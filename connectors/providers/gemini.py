@@ -14,7 +14,7 @@ from connectors.providers.gemini_body import body
 from connectors.providers.gemini_embed import EMBED, embed_body, embedded_answer
 from connectors.providers.gemini_errors import error_in, error_of, error_of_reply
 from connectors.providers.soundness import UNREADABLE, checked, unreadable
-from connectors.providers.wire import Lines, address, call_headers, read_json, read_object, to_json
+from connectors.providers.wire import Events, address, call_headers, read_json, read_object, to_json
 from schemas.base import JsonObject
 from schemas.calls import Answer, Call, HttpRequest, Malformed, Piece, Unavailable
 
@@ -26,7 +26,6 @@ MAX_STRAY_BYTES = 64 * 1024
 """How much is kept of a stream's lines that are no events: an error may stand there."""
 
 _VERSIONED = re.compile(r"/v\d+\w*/?$")
-_FIELDS = (b":", b"event:", b"id:", b"retry:")
 
 
 class GeminiCodec:
@@ -105,12 +104,11 @@ class GeminiCodec:
 class GeminiStream:
     """Reads server-sent events. Its fields are its whole state."""
 
-    __slots__ = ("_data", "_lines", "_reading", "_stray", "_stray_bytes", "done")
+    __slots__ = ("_events", "_reading", "_stray", "_stray_bytes", "done")
 
     def __init__(self) -> None:
         self.done = False
-        self._lines = Lines()
-        self._data: list[bytes] = []
+        self._events = Events(self._keep_stray)
         self._stray: list[bytes] = []
         self._stray_bytes = 0
         self._reading = Reading()
@@ -124,8 +122,7 @@ class GeminiStream:
         mark = self._reading.mark()
         try:
             if data:
-                for line in self._lines.feed(data):
-                    self._line(line)
+                self._take(self._events.feed(data))
             else:
                 self._end()
             return self._reading.since(mark)
@@ -149,19 +146,15 @@ class GeminiStream:
     def _end(self) -> None:
         # What was cut in its middle is dropped: `finish` knows whether enough came.
         with suppress(Malformed):
-            self._line(self._lines.rest())
-            self._line(b"")
+            self._take(self._events.feed(b""))
         self._look_for_error()
 
-    def _line(self, line: bytes) -> None:
-        if line.startswith(b"data:"):
-            self._data.append(line[5:])
-        elif not line:
-            if self._data:
-                event = b"\n".join(self._data) if len(self._data) > 1 else self._data[0]
-                self._data.clear()
-                self.done = self._reading.add(read_object(event)) or self.done
-        elif not line.startswith(_FIELDS) and self._stray_bytes < MAX_STRAY_BYTES:
+    def _take(self, events: list[bytes]) -> None:
+        for event in events:
+            self.done = self._reading.add(read_object(event)) or self.done
+
+    def _keep_stray(self, line: bytes) -> None:
+        if self._stray_bytes < MAX_STRAY_BYTES:
             self._stray_bytes += len(line)
             self._stray.append(line[:MAX_STRAY_BYTES])
 

@@ -22,6 +22,8 @@ Gate = Callable[[], bool]
 
 NOT_BODY: frozenset[str] = frozenset({"stream", "extra_headers"})
 """Parameters of a route that are not part of a request's body."""
+_FIELDS = (b":", b"event:", b"id:", b"retry:")
+"""How the lines of an event begin that aren't its data."""
 MAX_COUNT = 1 << 48
 """Most tokens that anyone is believed: sums and prices of them stay numbers."""
 _PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
@@ -132,11 +134,13 @@ class Lines:
 class Events:
     """Cuts bytes into server-sent events: the data of each one, its lines joined."""
 
-    __slots__ = ("_data", "_lines")
+    __slots__ = ("_data", "_lines", "_stray")
 
-    def __init__(self) -> None:
+    def __init__(self, stray: Callable[[bytes], None] | None = None) -> None:
+        """`stray` gets the lines that are of no event."""
         self._lines = Lines()
         self._data: list[bytes] = []
+        self._stray = stray
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events that are whole now; empty bytes end the last one."""
@@ -147,6 +151,8 @@ class Events:
             elif not line and held:
                 events.append(held[0] if len(held) == 1 else b"\n".join(held))
                 held.clear()
+            elif line and self._stray is not None and not line.startswith(_FIELDS):
+                self._stray(line)
         return events
 
 
