@@ -1,5 +1,6 @@
 """Puts requests on a topic, at once or at a rate, from a thread of its own."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -33,17 +34,15 @@ class Item:
     """Its headers."""
 
 
-class PlainItems(Sequence[Item]):
-    """Requests `PREFIX-0`, `PREFIX-1`, ... of one size, evenly over the partitions; made when asked for."""
+class Items(Sequence[Item]):
+    """Requests `PREFIX-0`, `PREFIX-1`, ..., evenly over the partitions; made when asked for."""
 
-    def __init__(
-        self, prefix: str, count: int, partitions: int, *, size_bytes: int = 0, prompt: str = _PROMPT
-    ) -> None:
-        self._prefix = prefix
-        self._count = count
-        self._partitions = partitions
-        bare = len(self._body("", prompt)) + len(f"{prefix}-{count}")
-        self._prompt = prompt + "." * max(0, size_bytes - bare)
+    def __init__(self, prefix: str, count: int, partitions: int) -> None:
+        self._prefix, self._count, self._partitions = prefix, count, partitions
+
+    def _body(self, request_id: str) -> bytes:
+        """The value of one record."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
         """How many there are."""
@@ -60,12 +59,22 @@ class PlainItems(Sequence[Item]):
         if not 0 <= index < self._count:
             raise IndexError(index)
         request_id = f"{self._prefix}-{index}"
-        value = self._body(request_id, self._prompt)
-        return Item(request_id.encode(), value, index % self._partitions)
+        return Item(request_id.encode(), self._body(request_id), index % self._partitions)
 
-    @staticmethod
-    def _body(request_id: str, prompt: str) -> bytes:
-        return orjson.dumps({"request_id": request_id, "model": MODEL, "prompt": prompt})
+
+class PlainItems(Items):
+    """Requests of one size."""
+
+    def __init__(
+        self, prefix: str, count: int, partitions: int, *, size_bytes: int = 0, prompt: str = _PROMPT
+    ) -> None:
+        super().__init__(prefix, count, partitions)
+        self._prompt = prompt
+        bare = len(self._body("")) + len(f"{prefix}-{count}")
+        self._prompt += "." * max(0, size_bytes - bare)
+
+    def _body(self, request_id: str) -> bytes:
+        return orjson.dumps({"request_id": request_id, "model": MODEL, "prompt": self._prompt})
 
 
 class Load:
@@ -111,8 +120,10 @@ class Load:
         self._thread.join()
 
     def _run(self) -> None:
-        began = time.monotonic()
         try:
+            with contextlib.suppress(KafkaError):  # the sends say what is wrong
+                self._producer.partitions_for(self._topic)  # else the first come as a heap
+            began = time.monotonic()
             for number, item in enumerate(self._items):
                 if self._rate:
                     wait_s = began + number / self._rate - time.monotonic()

@@ -3,14 +3,11 @@
 The routing times of the small requests are compared: the median over the slices of one kind and of the other.
 """
 
-from collections.abc import Sequence
-from typing import overload
-
 import orjson
 
 from connectors.bench import calculate
 from connectors.bench.corpora import corpora
-from connectors.bench.load import Item, PlainItems
+from connectors.bench.load import Items, PlainItems
 from connectors.bench.options import CLEAN, Defaults, Limit, least
 from connectors.bench.report import Observed, latencies
 from connectors.bench.run import LOAD, WARM, Run
@@ -27,37 +24,23 @@ WINDOW_TOKENS = 38_000
 MOST_RATIO = 1.5
 
 
-class HugeItems(Sequence[Item]):
+class HugeItems(Items):
     """Requests with a huge context, each with its own beginning."""
 
     def __init__(self, prefix: str, count: int, partitions: int) -> None:
-        self._prefix, self._count, self._partitions = prefix, count, partitions
+        super().__init__(prefix, count, partitions)
         texts = corpora(_CONTEXT_BYTES)
         pieces = [*texts["english"], *texts["code"]]
         self._context = "\n\n".join(pieces)[:_CONTEXT_CHARS]
 
-    def __len__(self) -> int:
-        """How many there are."""
-        return self._count
-
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Item]: ...
-    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
-        """One of them, or some."""
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(self._count))]
-        if not 0 <= index < self._count:
-            raise IndexError(index)
-        request_id = f"{self._prefix}-{index}"
+    def _body(self, request_id: str) -> bytes:
         body: JsonObject = {
             "request_id": request_id,
             "model": HUGE,
-            "prompt": f"What is said of the river, and when? ({index})",
-            "context": f"Copy {index} of {self._prefix}.\n\n{self._context}",
+            "prompt": f"What is said of the river, and when? ({request_id})",
+            "context": f"Copy {request_id}.\n\n{self._context}",
         }
-        return Item(request_id.encode(), orjson.dumps(body), index % self._partitions)
+        return orjson.dumps(body)
 
 
 def play(run: Run) -> JsonObject:
