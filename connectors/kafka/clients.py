@@ -28,7 +28,10 @@ from connectors.kafka.errors import (
     NotAllowed,
     translate,
 )
+from connectors.kafka.sockets import close_failed
 from schemas.cluster import Cluster
+
+close_failed()
 
 API_VERSION = (4, 0)
 """What clients assume before they have asked; corrected at the first connection to an older broker."""

@@ -28,6 +28,7 @@ from kafka.structs import TopicPartition
 from connectors.kafka.hurry import PARTS as HURRY_PARTS
 from connectors.kafka.polls import PARTS as POLL_PARTS
 from connectors.kafka.rules.lease import Lease
+from connectors.kafka.sockets import PARTS as SOCKET_PARTS
 
 BRIEF_MS = 10.0
 """A producer that waits no longer than this is not woken for a new batch."""
@@ -55,6 +56,7 @@ _PARTS: tuple[tuple[type, str], ...] = (
     (ClusterMetadata, "config"),
     *POLL_PARTS,
     *HURRY_PARTS,
+    *SOCKET_PARTS,
 )
 
 
