@@ -42,7 +42,7 @@ from connectors.providers.ollama_lengths import with_lengths
 from connectors.providers.registry import Registry
 from connectors.tokenizers.counter import build as build_counter
 from flows.app_recall import memory_of, recalling
-from flows.app_windows import fitter
+from flows.app_windows import windows
 from flows.bell import Bell
 from flows.calibrations import Calibrations
 from flows.calling import CallPolicy, CallPorts, Calls
@@ -120,8 +120,9 @@ class Worker:
         tokenizer = settings.counting.tokenizer
         self._calibrations = Calibrations(self._name, lambda provider: assumed(provider, tokenizer))
         self._calls = self._make_calls(health)
-        self._fitter = fitter(settings, self._calibrations, self._calls.loop)
-        self._calls.fit = self._fitter.fit_fallback
+        self._counter = _counter(tokenizer)
+        self._windows = windows(settings, self._counter.kind, self._calibrations, self._calls.loop)
+        self._calls.fit = self._windows.fitter.fit_fallback
         self._lessons = CalibrationTopic(cluster, self._calibrations, self._publish)
         self._recorder = Recorder(self._name, "worker")
         self._publisher = Publisher(cluster.topic(METRICS.name), self._snapshot, self._publish)
@@ -146,12 +147,13 @@ class Worker:
     def _step_ports(self) -> StepPorts:
         return StepPorts(
             door=self._ownership,
-            counter=_counter(self._settings.counting.tokenizer),
+            counter=self._counter,
             submit=self._calls.submit,
             answers=Answering(self._settings.cluster, self._ownership, self._outbox),
             reply_topics=lambda: self._control.reply_topics,
             observe=self._recorder.observe,
-            fitter=self._fitter,
+            counting=self._windows.counting,
+            fitter=self._windows.fitter,
             calibrations=self._calibrations,
             recalling=recalling(
                 self._settings.outside, self._memory, self._calls.loop, HistoryGatherer(self._contexts)

@@ -1,9 +1,9 @@
-"""What a process of the compression pool runs: one `Task` after the other, from the socket that is its stdin.
+"""What a process of the pool runs: one task after the other, from the socket that is its stdin.
 
-    python -m flows.compressing MODULE:FUNCTION TOKENIZER [MODULE:SCORER]
+    python -m flows.compressing idle|nice MODULE:FUNCTION TOKENIZER [MODULE:SCORER]
 
-The first names what makes a counter of the tokenizer's name, the last a scorer of units. It ends when the
-socket does.
+The first says when it may run: only where a core is idle, or always, a step behind the worker. Then comes
+what makes a counter of the tokenizer's name, and last a scorer of units. It ends when the socket does.
 """
 
 import importlib
@@ -15,14 +15,19 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from flows.ports import RunPiece
 from flows.stages.compress import Shrunk, Task, shrink
 from flows.stages.compression import Counter, UnitScorer
+from flows.stages.content import Measured
+from flows.stages.count import CountTask
 
 NICE = 10
 """How far it steps back behind the worker, whose requests have somebody waiting."""
+MOST_NICE = 19
+"""The same where a system knows no policy for idle cores."""
 LENGTH_BYTES = 8
-Result = Shrunk | str
-"""The compressed request, or why there is none."""
+Result = Shrunk | Measured | str
+"""The compressed request, or the count of one; or why there is none."""
 
 
 def named(place: str) -> Any:
@@ -39,11 +44,20 @@ def answer(piece: bytes, counter: Counter, scorer: UnitScorer | None) -> bytes:
     """The pickled result of a pickled task; what fails is a text."""
     result: Result
     try:
-        task: Task = pickle.loads(piece)
-        result = shrink(task, counter, scorer)
+        task: Task | CountTask = pickle.loads(piece)
+        result = task.done(counter) if isinstance(task, CountTask) else shrink(task, counter, scorer)
     except Exception as error:  # noqa: BLE001 - one task's failure is an answer, not the process's end
         result = f"{type(error).__name__}: {error}"[:300]
     return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
+
+
+async def done_by(run: RunPiece, task: Task | CountTask) -> Result:
+    """The worker's side: have a task done.
+
+    Raises:
+        PoolProblem: When the pool can't.
+    """
+    return pickle.loads(await run(pickle.dumps(task, pickle.HIGHEST_PROTOCOL)))
 
 
 def serve(connection: socket.socket, counter: Counter, scorer: UnitScorer | None) -> None:
@@ -68,10 +82,21 @@ def _read(connection: socket.socket, size: int) -> bytes | None:
     return bytes(data)
 
 
-def main(build: str, tokenizer: str, scorer: str = "") -> None:
+def step_back(policy: str) -> None:
+    """Leave the cores to others: `idle` to all, `nice` to most of them.
+
+    Nice alone doesn't do: a process that runs keeps its core for its slice when the worker wakes.
+    """
+    if policy == "idle" and hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(MOST_NICE if policy == "idle" else NICE)
+
+
+def main(policy: str, build: str, tokenizer: str, scorer: str = "") -> None:
     """Be a process of the pool."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICE)
+    step_back(policy)
     make: Callable[[str], Counter] = named(build)
     with socket.socket(fileno=os.dup(0)) as connection:
         serve(connection, make(tokenizer), named(scorer)() if scorer else None)

@@ -9,15 +9,15 @@ the first route of a plan, and by a call that falls back to a route with a small
 """
 
 import asyncio
-import pickle
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from flows.calibrations import Calibrations
-from flows.compressing import Result
-from flows.onloop import OnLoop
-from flows.stages.compress import Task
+from flows.compressing import done_by
+from flows.onloop import OnLoop, left_s
+from flows.ports import PoolProblem, RunPiece
+from flows.stages.compress import Shrunk, Task
 from flows.stages.content import Measured
 from flows.stages.count import family_of, flat_tokens_of
 from flows.stages.jobs import CallPlan, Ended, Failed, Fitted, Job, PlannedRoute, Work
@@ -37,16 +37,12 @@ FILL_RATIO = 0.98
 """Share of the room that is aimed at: bounds of the shorter text are a little wider."""
 
 
-class PoolProblem(Exception):  # noqa: N818 - named for whose fault it is
-    """The pool could not do a task; the text says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class FitterPorts:
     """What fitting needs from outside."""
 
-    run: Callable[[bytes], Awaitable[bytes]]
-    """Has a pickled task done by the pool; raises `PoolProblem` where that fails."""
+    run: RunPiece
+    """Has a pickled task done by the pool."""
     count: Callable[[Call], Awaitable[int | None]]
     """A provider's own count of a call, where it can be had."""
     calibrations: Calibrations
@@ -109,9 +105,8 @@ class Fitter:
 
     async def fit(self, job: Job, planned: PlannedRoute) -> Failed | None:
         """Fill in what is sent to a route; why nothing can be, where that is so. Ends by the deadline."""
-        left_s = None if job.deadline_ms is None else max(0.0, job.deadline_ms / 1000 - time.time())
         try:
-            async with asyncio.timeout(left_s):
+            async with asyncio.timeout(left_s(job)):
                 return await self._fit(job, planned)
         except TimeoutError:
             message = "the deadline passed while the request was fitted into the model's window"
@@ -144,8 +139,6 @@ class Fitter:
             result = await self._shrink(_task(job, planned, own_tokens, target))
             if isinstance(result, Failed):
                 return result
-            if isinstance(result, str):
-                return Failed(Code.INTERNAL, f"the request could not be compressed: {result}", STAGE)
             after = await self._bound(job, planned, result.messages, result.measured)
             if after.upper_tokens <= room:
                 fitted = Fitted(result.messages, result.measured, after.exact_tokens, result.record)
@@ -155,13 +148,15 @@ class Fitter:
             upper = after.upper_tokens
         return _too_large(planned, bound, "what must stay of it is too large: ")
 
-    async def _shrink(self, task: Task) -> Result | Failed:
+    async def _shrink(self, task: Task) -> Shrunk | Failed:
         try:
-            result: Result = pickle.loads(await self._ports.run(pickle.dumps(task, pickle.HIGHEST_PROTOCOL)))
+            result = await done_by(self._ports.run, task)
         except PoolProblem as error:
             message = f"the request could not be compressed: {error}; shorten it, or try again"
             return Failed(Code.INTERNAL, message, STAGE)
-        return result
+        if isinstance(result, Shrunk):
+            return result
+        return Failed(Code.INTERNAL, f"the request could not be compressed: {result}", STAGE)
 
     async def _bound(
         self, job: Job, planned: PlannedRoute, messages: tuple[Message, ...], measured: Measured

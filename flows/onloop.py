@@ -1,9 +1,15 @@
 """Work on the jobs of a batch, on the call loop: how a step hands over what has to wait."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from flows.stages.jobs import Job, Work
+
+
+def left_s(job: Job) -> float | None:
+    """Seconds until a job's deadline, 0 after it; `None` where it has none."""
+    return None if job.deadline_ms is None else max(0.0, job.deadline_ms / 1000 - time.time())
 
 
 class OnLoop:

@@ -10,6 +10,14 @@ from schemas.contexts import Asking, Past
 from schemas.records import Outgoing, Record
 from schemas.references import ContextRef
 
+RunPiece = Callable[[bytes], Awaitable[bytes]]
+"""Has a pickled task done by the pool; raises `PoolProblem` where that fails."""
+
+
+class PoolProblem(Exception):  # noqa: N818 - named for whose fault it is
+    """The pool could not do a task; the text says why."""
+
+
 PieceSink = Callable[[Piece], Awaitable[None]]
 """Where a stream's pieces go; awaiting it is the back-pressure."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kafka.partitioner.default import murmur2
 
 from flows.calibrations import Calibrations, learn
+from flows.counting import Counting
 from flows.fitter import Fitter
 from flows.orchestrate import Rule, Waiting
 from flows.ports import Answers, Counter, Door
@@ -54,6 +55,8 @@ class StepPorts:
     """Counts outcomes."""
     recalling: Recalling | None = None
     """Fetches what requests need from outside; `None` where nothing can be fetched."""
+    counting: Counting | None = None
+    """Counts long texts; `None` where the flow's thread counts all."""
     fitter: Fitter | None = None
     """Fits what is near a window; `None` where everything is sent as it is."""
     calibrations: Calibrations | None = None
@@ -86,7 +89,10 @@ class BoundSteps:
         self.between: list[tuple[str, Rule | Waiting]] = [
             ("admit", self.admit),
             ("recall", _recall(ports.recalling)),
-            ("count", self.count),
+            (
+                "count",
+                self._counting(),
+            ),
             ("cache", lambda items: _each(items, cache)),
             ("route", self.route),
             ("compress", _compress(ports.fitter)),
@@ -143,6 +149,11 @@ class BoundSteps:
         """What ends before `admit` has checked its reply address gets no copy at a wrong one."""
         if reply_fault(job.request, self._admit.reply_prefixes, topics) is not None:
             job.request = job.request.model_copy(update={"reply_topic": None, "reply_partition": None})
+
+    def _counting(self) -> Rule | Waiting:
+        """At once, but for long texts."""
+        counting = self._ports.counting
+        return self.count if counting is None else Waiting(self.count, counting.waits, counting.start)
 
     def count(self, items: list[Work]) -> list[Work]:
         """Count all jobs of the batch at once."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import orjson
 
-from flows.stages.content import measure_many
+from flows.stages.content import Measured, measure, measure_many
 from flows.stages.jobs import Job
 from flows.stages.pictures import Family, is_picture, picture_tokens
 from schemas.base import JsonObject
@@ -108,12 +108,30 @@ def count(job: Job, counter: Counter) -> Job:
 def count_batch(jobs: Sequence[Job], counter: Counter) -> list[Job]:
     """Fill in the input tokens of all jobs, by class, with one call of the counter; same jobs, same order."""
     flats = [flat_tokens_of(job) for job in jobs]
-    counted = measure_many([texts_of(job) for job in jobs], counter, flats)
-    for job, measured in zip(jobs, counted, strict=True):
-        job.measured = measured
-        job.input_tokens = measured.text_tokens + measured.flat_tokens
-        job.estimate_kind = _KINDS.get(counter.kind, "estimate")
-    return list(jobs)
+    measured = measure_many([texts_of(job) for job in jobs], counter, flats)
+    return [counted(job, found, counter.kind) for job, found in zip(jobs, measured, strict=True)]
+
+
+def counted(job: Job, measured: Measured, kind: str) -> Job:
+    """Fill in what was counted by a counter of that kind."""
+    job.measured = measured
+    job.input_tokens = measured.text_tokens + measured.flat_tokens
+    job.estimate_kind = _KINDS.get(kind, "estimate")
+    return job
+
+
+@dataclass(frozen=True, slots=True)
+class CountTask:
+    """Texts of a request to be counted elsewhere; can be pickled."""
+
+    texts: tuple[str, ...]
+    """All that a model reads."""
+    flat_tokens: int
+    """What isn't text; see `content.Measured`."""
+
+    def done(self, counter: Counter) -> Measured:
+        """Our own count, by class."""
+        return measure(self.texts, counter, self.flat_tokens)
 
 
 def flat_tokens_of(job: Job, family: Family = Family.OPENAI) -> int:

@@ -10,7 +10,8 @@ import pytest
 
 from flows import compressing
 from flows.calibrations import Calibrations
-from flows.fitter import Fitter, FitterPorts, PoolProblem
+from flows.fitter import Fitter, FitterPorts
+from flows.ports import PoolProblem
 from flows.stages.catalogue import Catalogue
 from flows.stages.content import Content
 from flows.stages.count import count
