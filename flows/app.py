@@ -36,6 +36,7 @@ from connectors.kafka.recovery import Recovery, RecoveryParts
 from connectors.kafka.rules.lease import Lease
 from connectors.kafka.settling import Settling
 from connectors.kafka.source import RequestSource, SettleSink
+from connectors.kafka.transports import use_quick_transports
 from connectors.kafka.warm import compile_wire
 from connectors.metrics.recorder import Publisher, Recorder
 from connectors.providers.ollama_lengths import with_lengths
@@ -253,6 +254,7 @@ def prepare() -> None:
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     quieten_kafka_logs()
+    use_quick_transports()
 
 
 def _on_signals(worker: Worker) -> None:

@@ -2,8 +2,11 @@
 
 Its only means, `flush`, waits for the acknowledgement. What is gathered for other partitions goes along, so
 one request carries what would have been two.
+
+Its sender looks at the batches of all partitions after each turn of its loop. Where none waits it needn't.
 """
 
+import time
 from typing import Any, cast
 
 from kafka import KafkaProducer
@@ -15,11 +18,15 @@ PARTS: tuple[tuple[type, str], ...] = (
     (KafkaProducer, "_accumulator"),
     (KafkaProducer, "_sender"),
     (Sender, "_client"),
+    (Sender, "_send_producer_data"),
+    (RecordAccumulator, "_batches"),
     (KafkaNetClient, "_net"),
     (RecordAccumulator, "ready"),
     (RecordAccumulator, "flush_in_progress"),
 )
 """What a later version must have, too."""
+LOOK_S = 1.0
+"""Between two looks without a reason: for what is under way for too long."""
 
 
 class Hurry:
@@ -27,9 +34,12 @@ class Hurry:
 
     def __init__(self, producer: KafkaProducer) -> None:
         """Hook into the producer; before its first record."""
-        accumulator = cast(Any, producer)._accumulator
-        self._net = cast(Any, producer)._sender._client._net
+        accumulator, sender = cast(Any, producer)._accumulator, cast(Any, producer)._sender
+        self._net = sender._client._net
         self._asked = self._granted = False
+        self._batches, self._send, self._look_s = accumulator._batches, sender._send_producer_data, 0.0
+        sender._send_producer_data = self._send_producer_data
+        sender._client.in_a_hurry = lambda: self._asked
         ready, flushes = accumulator.ready, accumulator.flush_in_progress
 
         def look(*args: Any, **kwargs: Any) -> Any:
@@ -38,6 +48,15 @@ class Hurry:
 
         accumulator.ready = look
         accumulator.flush_in_progress = lambda: self._granted or flushes()
+
+    def _send_producer_data(self, now: float | None = None) -> float:
+        """Send what is due, if anything waits; how long the sender may wait for more, in milliseconds."""
+        asked, self._asked = self._asked, False
+        if time.monotonic() < self._look_s and not any(self._batches.values()):
+            return LOOK_S * 1000
+        self._asked = self._asked or asked
+        self._look_s = time.monotonic() + LOOK_S
+        return self._send(now)
 
     def hurry(self) -> None:
         """Send what was handed over by now. Where a broker is away, it goes when it is back."""

@@ -29,6 +29,7 @@ from connectors.kafka.hurry import PARTS as HURRY_PARTS
 from connectors.kafka.polls import PARTS as POLL_PARTS
 from connectors.kafka.rules.lease import Lease
 from connectors.kafka.sockets import PARTS as SOCKET_PARTS
+from connectors.kafka.transports import PARTS as TRANSPORT_PARTS
 
 BRIEF_MS = 10.0
 """A producer that waits no longer than this is not woken for a new batch."""
@@ -57,6 +58,7 @@ _PARTS: tuple[tuple[type, str], ...] = (
     *POLL_PARTS,
     *HURRY_PARTS,
     *SOCKET_PARTS,
+    *TRANSPORT_PARTS,
 )
 
 
@@ -175,23 +177,39 @@ class QuickClient(KafkaNetClient):
 
 
 class BriefClient(QuickClient):
-    """A producer's client that a new batch doesn't wake while it waits briefly anyway."""
+    """A producer's client that spares turns of its sender, each of which looks at all batches.
+
+    - A new batch doesn't end a brief wait, for the sender looks afterwards anyway. It ends a long one, but
+      only the linger later, or when somebody is in a hurry.
+    - A sender that has just sent something looks by at once; it is let go on to its next wait.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._brief = False
+        self._linger_ms = kwargs.get("linger_ms", 0)
+        self._brief = self._passed = self._fresh = False
+        self.in_a_hurry: Callable[[], bool] = lambda: False
+        """Whether somebody waits for what the sender holds."""
         super().__init__(*args, **kwargs)
 
     def poll(self, timeout_ms: float | None = None, future: Any = None) -> Any:
         """Wait for the network; the sender looks at all batches afterwards."""
+        if timeout_ms == 0 and not self._passed and not cast(Any, self)._net._ready:
+            self._passed = True
+            return
+        self._passed = self._fresh = False
         self._brief = timeout_ms is not None and timeout_ms <= BRIEF_MS
         try:
-            return super().poll(timeout_ms=timeout_ms, future=future)
+            super().poll(timeout_ms=timeout_ms, future=future)
+            if self._fresh and not self.in_a_hurry():
+                self._brief = True
+                super().poll(timeout_ms=self._linger_ms)
         finally:
             self._brief = False
 
     def wakeup(self) -> None:
-        """End a long wait. Who wakes has appended its batch before, so a brief wait finds it, too."""
+        """A batch was begun: end a long wait."""
         if not self._brief:
+            self._fresh = True
             super().wakeup()
 
 

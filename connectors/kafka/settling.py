@@ -30,7 +30,7 @@ from schemas.topics import CONTEXTS, MEMORIES, USAGE
 _log = logging.getLogger(__name__)
 
 GATHER = 256
-"""So many outcomes are not gathered any longer."""
+"""So many outcomes of a partition are not gathered any longer."""
 GATHER_S = 0.3
 """Longest time that an outcome waits for others."""
 
@@ -78,8 +78,8 @@ class Settling:
         self._ownership, self._outbox, self._fetch = ownership, outbox, fetch
         self._keeping = keeping
         self._lock = threading.Lock()
-        self._gathered: list[Outcome] = []
-        self._due_s = 0.0
+        self._gathered: dict[tuple[int, int], list[Outcome]] = {}
+        self._due_s: dict[tuple[int, int], float] = {}
 
     def write_again(self, written: Written, done: Callable[[], None]) -> None:
         """The derived records of a predecessor's response, once more; `done` when they are acknowledged.
@@ -105,31 +105,50 @@ class Settling:
     def settle(self, outcomes: list[Outcome]) -> None:
         """Outcomes whose response or move is durable; returns at once.
 
-        Nobody waits for the ledger, so few outcomes are gathered for a while; many, or a turn that others
-        may wait for, go at once.
+        Nobody waits for the ledger, so few outcomes of a partition are gathered for a while; many, or a turn
+        that others may wait for, go at once.
         """
-        urgent = self._ownership.leaving
+        urgent: set[tuple[int, int]] = set()
         with self._lock:
             for outcome in outcomes:
                 if outcome.response is not None and outcome.response_offset == NO_OFFSET:
                     continue  # it was dropped: its partition is another worker's
-                if not self._gathered:
-                    self._due_s = time.monotonic() + GATHER_S
-                self._gathered.append(outcome)
-                urgent = urgent or _awaited(outcome)
-            urgent = urgent or len(self._gathered) >= GATHER
-        if urgent:
+                place = outcome.record.source, outcome.record.partition
+                gathered = self._gathered.setdefault(place, [])
+                if not gathered:
+                    self._due_s[place] = time.monotonic() + GATHER_S
+                gathered.append(outcome)
+                if _awaited(outcome) or len(gathered) >= GATHER:
+                    urgent.add(place)
+        if self._ownership.leaving:
             self.flush()
+        elif urgent:
+            self._flush(urgent)
 
     def flush_due(self) -> None:
-        """Write what has been gathered for long enough; the feeder calls it."""
-        if self._gathered and (time.monotonic() >= self._due_s or self._ownership.leaving):
+        """Write what has been gathered for long enough, partition by partition; the feeder calls it."""
+        if self._ownership.leaving:
             self.flush()
+            return
+        now_s = time.monotonic()
+        with self._lock:
+            due = [place for place, due_s in self._due_s.items() if due_s <= now_s]
+        if due:
+            self._flush(due)
 
     def flush(self) -> None:
-        """Write what has been gathered; copies leave at once, together."""
+        """Write all that has been gathered."""
         with self._lock:
-            outcomes, self._gathered = self._gathered, []
+            places = list(self._gathered)
+        self._flush(places)
+
+    def _flush(self, places: Iterable[tuple[int, int]]) -> None:
+        """Write what has been gathered of some partitions; copies leave at once, together."""
+        outcomes: list[Outcome] = []
+        with self._lock:
+            for place in places:
+                outcomes += self._gathered.pop(place, ())
+                self._due_s.pop(place, None)
         groups: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
         copied = False
         for outcome in outcomes:

@@ -17,6 +17,7 @@ from kafka import errors as foreign
 from connectors.gateway.ports import Problem
 from connectors.kafka.clients import address, client_settings
 from connectors.kafka.errors import translate
+from connectors.kafka.hurry import Hurry
 from connectors.kafka.membership import BriefClient
 from schemas.cluster import Cluster
 from schemas.records import Outgoing
@@ -84,6 +85,7 @@ class Sender:
             "allow_auto_create_topics": False,
         }
         self._producer = KafkaProducer(**settings)
+        Hurry(self._producer)
         try:
             with ThreadPoolExecutor(4) as pool:  # one after the other, each would take a back-off
                 found = list(pool.map(self._producer.partitions_for, topics))

@@ -267,8 +267,36 @@ def test_a_producer_that_waits_briefly_anyway_is_not_woken(timeout_ms: float | N
     def poll(timeout_ms: float | None = None, future: object = None) -> None:
         gate.client.wakeup()
 
-    gate.client._net = SimpleNamespace(poll=poll, wakeup=lambda: woken.append(1))
+    gate.client._net = SimpleNamespace(poll=poll, wakeup=lambda: woken.append(1), _ready=())
     gate.client.poll(timeout_ms=timeout_ms)
     gate.client.wakeup()  # between two polls: the next one may be long
 
     assert len(woken) == wakes
+
+
+@pytest.mark.parametrize(("hurried", "waits"), [(False, [5000.0, 7]), (True, [5000.0])])
+def test_a_batch_that_ends_a_long_wait_is_given_its_linger(hurried: bool, waits: list[float]):
+    gate, seen = Gate(), list[float | None]()
+
+    def poll(timeout_ms: float | None = None, future: object = None) -> None:
+        seen.append(timeout_ms)
+        gate.client.wakeup()
+
+    gate.client._linger_ms, gate.client.in_a_hurry = 7, lambda: hurried
+    gate.client._net = SimpleNamespace(poll=poll, wakeup=lambda: None, _ready=())
+    gate.client.poll(timeout_ms=5000.0)
+
+    assert seen == waits
+
+
+def test_a_look_by_is_let_go_on_once_and_not_where_work_waits():
+    gate, seen = Gate(), list[float | None]()
+    net = SimpleNamespace(poll=lambda timeout_ms, future: seen.append(timeout_ms), _ready=[])
+    gate.client._net = net
+    for timeout_ms in (0, 0, 0, 50.0, 0):
+        gate.client.poll(timeout_ms=timeout_ms)
+    net._ready = [object()]
+    gate.client.poll(timeout_ms=50.0)
+    gate.client.poll(timeout_ms=0)
+
+    assert seen == [0, 50.0, 50.0, 0]
