@@ -62,6 +62,7 @@ from schemas.topics import (
     CHUNKS,
     CONTEXTS,
     DEAD_LETTERS,
+    GATEWAY_REPLIES,
     MEMORIES,
     METRICS,
     REQUESTS,
@@ -150,7 +151,7 @@ class Worker:
             door=self._ownership,
             counter=self._counter,
             submit=self._calls.submit,
-            answers=Answering(self._settings.cluster, self._ownership, self._outbox),
+            answers=Answering(self._settings.cluster, self._ownership, self._outbox, self._settling.copy),
             reply_topics=lambda: self._control.reply_topics,
             observe=self._recorder.observe,
             counting=self._windows.counting,
@@ -179,9 +180,8 @@ class Worker:
         """Connect: cancels first, then the group."""
         self._started = True
         cluster = self._settings.cluster
-        written = self._outbox.open(
-            [cluster.topic(topic.name) for topic in WRITTEN], [cluster.topic(topic.name) for topic in LOSABLE]
-        )
+        needed, losable = ([cluster.topic(topic.name) for topic in topics] for topics in (WRITTEN, LOSABLE))
+        written = self._outbox.open(needed, losable, along=cluster.topic(GATEWAY_REPLIES.name))
         for topic, partitions in written.items():
             if partitions != cluster.partitions:
                 fatal(

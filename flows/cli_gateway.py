@@ -67,6 +67,7 @@ def serve(options: Options, say: Callable[[str], None]) -> int:
     from connectors.gateway.server import Gateway, Surroundings
     from connectors.tokenizers.counter import build
     from flows.app import prepare
+    from flows.garbage import collect_by_the_clock
 
     counter = functools.cache(build)  # it takes a while to build; most gateways never need it
     prepare()
@@ -81,6 +82,7 @@ def serve(options: Options, say: Callable[[str], None]) -> int:
         say(f"admin key, shown once: {key}")
 
     gateway = Gateway(settings.cluster, bounds, around)
+    collect_by_the_clock()
     try:
         uvloop.run(gateway.serve(show if options.first_key else None))
     except Problem as problem:

@@ -2,11 +2,12 @@
 
 A dead letter is written and acknowledged before its response; a forwarded request takes the place of one.
 Nothing is handed over for a partition that isn't this worker's any more. Responses that a reply topic waits
-for don't linger: their copy follows when they are acknowledged.
+for don't linger: their copy follows as soon as they are acknowledged, and then they are done.
 """
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
@@ -20,6 +21,8 @@ from schemas.topics import RESPONSES
 
 _log = logging.getLogger(__name__)
 
+Copy = Callable[[Response, Callable[[], None]], None]
+"""Writes the copy of a response, if it wants one, and calls back when it is durable or can't be written."""
 Done = Callable[[Outcome], None]
 """Called on the producer's thread when an outcome is durable."""
 
@@ -27,9 +30,9 @@ Done = Callable[[Outcome], None]
 class Answering:
     """Writes outcomes to `llm.responses` (or, for moves, where they go)."""
 
-    def __init__(self, cluster: Cluster, ownership: Ownership, outbox: Outbox) -> None:
+    def __init__(self, cluster: Cluster, ownership: Ownership, outbox: Outbox, copy: Copy) -> None:
         self._responses = cluster.topic(RESPONSES.name)
-        self._ownership, self._outbox = ownership, outbox
+        self._ownership, self._outbox, self._copy = ownership, outbox, copy
 
     def write(self, outcomes: list[Outcome], done: Done) -> None:
         """Hand outcomes to the producer; returns at once. Those of partitions given away are dropped."""
@@ -69,13 +72,14 @@ class Answering:
         elif outcome.response is None:
             done(outcome)
         else:
-            self._outbox.send(self._record(outcome, outcome.response), self._durable(outcome, done))
+            response = outcome.response
+            self._outbox.send(self._record(outcome, response), self._durable(outcome, response, done))
 
-    def _durable(self, outcome: Outcome, done: Done) -> Callable[[int], None]:
+    def _durable(self, outcome: Outcome, response: Response, done: Done) -> Callable[[int], None]:
         def acked(offset: int) -> None:
             outcome.response_offset = offset
             self._ownership.durable(outcome.record, response=offset)
-            done(outcome)
+            self._copy(response, partial(done, outcome))
 
         return acked
 

@@ -1,15 +1,14 @@
 """Settling: what is derived from responses is written, and when it is acknowledged the offsets are done.
 
-The copy to a reply topic and the memory of a user first; when they are acknowledged (or can't be written) the
-turn of a conversation; when that is acknowledged and kept, the ledger's entries and, last on the same
-partition, one packed `settled` record: its acknowledgement covers all before it. So a `settled` entry says
-that the turn is durable.
+The copy to a reply topic has gone before (see `answering`). The memory of a user comes first; when it is
+acknowledged (or can't be written) the turn of a conversation; when that is acknowledged and kept, the
+ledger's entries and, last on the same partition, one packed `settled` record: its acknowledgement covers all
+before it. So a `settled` entry says that the turn is durable.
 """
 
 import logging
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +28,7 @@ from schemas.topics import CONTEXTS, MEMORIES, USAGE
 
 _log = logging.getLogger(__name__)
 
-GATHER = 256
+GATHER = 32
 """So many outcomes of a partition are not gathered any longer."""
 GATHER_S = 0.3
 """Longest time that an outcome waits for others."""
@@ -100,30 +99,48 @@ class Settling:
                 self._outbox.send(outgoing)
             self._outbox.send(records[-1], lambda _: done())
 
-        self._after_copy(written.response, ledger)
+        self.copy(written.response, partial(self._remember, written.response, ledger))
 
     def settle(self, outcomes: list[Outcome]) -> None:
         """Outcomes whose response or move is durable; returns at once.
 
-        Nobody waits for the ledger, so few outcomes of a partition are gathered for a while; many, or a turn
-        that others may wait for, go at once.
+        What others may wait for goes at once: memories, turns, copies for repeats. Nobody waits for the
+        ledger, so the outcomes of a partition are gathered for a while before it is written, unless many are.
         """
-        urgent: set[tuple[int, int]] = set()
-        with self._lock:
-            for outcome in outcomes:
-                if outcome.response is not None and outcome.response_offset == NO_OFFSET:
-                    continue  # it was dropped: its partition is another worker's
-                place = outcome.record.source, outcome.record.partition
-                gathered = self._gathered.setdefault(place, [])
-                if not gathered:
-                    self._due_s[place] = time.monotonic() + GATHER_S
-                gathered.append(outcome)
-                if _awaited(outcome) or len(gathered) >= GATHER:
-                    urgent.add(place)
+        for outcome in outcomes:
+            if outcome.response is not None and outcome.response_offset == NO_OFFSET:
+                continue  # it was dropped: its partition is another worker's
+            if not self._begin(outcome):
+                self._end(outcome)
         if self._ownership.leaving:
             self.flush()
-        elif urgent:
-            self._flush(urgent)
+
+    def _begin(self, outcome: Outcome) -> bool:
+        """Write what must be durable before the ledger, if anything must."""
+        if outcome.copy_to is not None:
+            self._copy_for_repeat(outcome)
+        elif outcome.owed:
+            self._fetch(outcome, partial(self._after_turn, outcome))
+        elif outcome.response is not None and (outcome.request or outcome.response.memory):
+            self._remember(outcome.response, partial(self._after_turn, outcome, outcome.response))
+        else:
+            return False
+        return True
+
+    def _end(self, outcome: Outcome) -> None:
+        """Only the ledger is left: at once where the next turn may wait for it, else with others."""
+        if outcome.identity is not None and outcome.identity.context_id:
+            self._close([outcome])
+            return
+        place = outcome.record.source, outcome.record.partition
+        with self._lock:
+            gathered = self._gathered.setdefault(place, [])
+            gathered.append(outcome)
+            if len(gathered) == 1:
+                self._due_s[place] = time.monotonic() + GATHER_S
+            many = len(gathered) >= GATHER
+        if many:
+            self._flush([place])
 
     def flush_due(self) -> None:
         """Write what has been gathered for long enough, partition by partition; the feeder calls it."""
@@ -133,8 +150,7 @@ class Settling:
         now_s = time.monotonic()
         with self._lock:
             due = [place for place, due_s in self._due_s.items() if due_s <= now_s]
-        if due:
-            self._flush(due)
+        self._flush(due)
 
     def flush(self) -> None:
         """Write all that has been gathered."""
@@ -143,29 +159,12 @@ class Settling:
         self._flush(places)
 
     def _flush(self, places: Iterable[tuple[int, int]]) -> None:
-        """Write what has been gathered of some partitions; copies leave at once, together."""
-        outcomes: list[Outcome] = []
-        with self._lock:
-            for place in places:
-                outcomes += self._gathered.pop(place, ())
+        for place in places:
+            with self._lock:
+                group = self._gathered.pop(place, None)
                 self._due_s.pop(place, None)
-        groups: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
-        copied = False
-        for outcome in outcomes:
-            if outcome.copy_to is not None:
-                self._copy_for_repeat(outcome)
-            elif outcome.owed:
-                self._fetch(outcome, partial(self._after_turn, outcome))
-            elif outcome.response is not None and (outcome.request or _has_more(outcome.response)):
-                then = partial(self._after_turn, outcome, outcome.response)
-                self._after_copy(outcome.response, then)
-                copied = copied or outcome.response.reply_topic is not None
-            else:
-                groups[outcome.record.source, outcome.record.partition].append(outcome)
-        if copied:
-            self._outbox.hurry_side()
-        for group in groups.values():
-            self._close(group)
+            if group:
+                self._close(group)
 
     def _close(self, group: list[Outcome]) -> None:
         """Ledger and settled record for outcomes of one partition; acknowledged, their offsets are done."""
@@ -216,12 +215,12 @@ class Settling:
             self._lost_turn(record, f"it has {len(value)} bytes; at most {self._keeping.turn_bytes} are kept")
             turn = None
         if turn is None:
-            self._close([outcome])
+            self._end(outcome)
             return
         kept, bytes_ = turn, value
 
         def acked(offset: int) -> None:
-            close = partial(self._close, [outcome])
+            close = partial(self._end, outcome)
             self._keeping.keep(kept, bytes_, record.partition, offset, close)
 
         with self._ownership.writing():
@@ -234,37 +233,25 @@ class Settling:
         self._ownership.counters["turns_lost"] += 1
         _log.warning("the turn of %s is not kept: %s", record.place, why)
 
-    def _after_memory(self, response: Response, then: Callable[[], None]) -> None:
-        memory = derived.memory(response, self._memories)
-        if memory is None:
+    def copy(self, response: Response, then: Callable[[], None]) -> None:
+        """Write the copy of a durable response, if it wants one, then the rest; on any thread."""
+        self._losable(derived.copy(response), "copies_lost", then)
+
+    def _remember(self, response: Response, then: Callable[[], None]) -> None:
+        self._losable(derived.memory(response, self._memories), "memories_lost", then)
+
+    def _losable(self, record: Outgoing | None, counter: str, then: Callable[[], None]) -> None:
+        """Write a record, if there is one, and go on when it is durable, or counted where it can't be."""
+        if record is None:
             then()
             return
 
         def lost(error: Exception) -> None:
-            self._ownership.counters["memories_lost"] += 1
-            _log.warning("the memory of %s could not be written: %r", response.request_id, error)
+            self._ownership.counters[counter] += 1
+            _log.warning("%s: a record for %s could not be written: %r", counter, record.topic, error)
             then()
 
-        self._outbox.send(memory, lambda _: then(), lost)
-
-    def _after_copy(self, response: Response, then: Callable[[], None]) -> None:
-        """Copy and memory, one after the other, then the rest."""
-        self._send_copy(response, lambda: self._after_memory(response, then))
-
-    def _send_copy(self, response: Response, then: Callable[[], None]) -> None:
-        copy = derived.copy(response)
-        if copy is None:
-            then()
-            return
-
-        def lost(error: Exception) -> None:
-            self._ownership.counters["copies_lost"] += 1
-            _log.warning(
-                "the copy of %s to %s could not be written: %r", response.request_id, copy.topic, error
-            )
-            then()
-
-        self._outbox.send(copy, lambda _: then(), lost)
+        self._outbox.send(record, lambda _: then(), lost)
 
     def _copy_for_repeat(self, outcome: Outcome) -> None:
         """A repeat that names a new reply address gets a copy of the first answer there."""
@@ -272,27 +259,15 @@ class Settling:
         def fetched(response: Response | None) -> None:
             address = outcome.copy_to
             if response is None or address is None:
-                self._close([outcome])
+                self._end(outcome)
                 return
             topic, partition, correlation_id = address
             same = (response.reply_topic, response.reply_partition, response.correlation_id) == address
             update = {"reply_topic": topic, "reply_partition": partition, "correlation_id": correlation_id}
             copied = response.model_copy(update={"reply_topic": None} if same else update)
-            self._send_copy(copied, lambda: self._close([outcome]))
+            self.copy(copied, partial(self._end, outcome))
 
         self._fetch(outcome, fetched)
-
-
-def _has_more(response: Response) -> bool:
-    """Whether something must be acknowledged before the ledger's entries."""
-    return response.reply_topic is not None or response.memory is not None
-
-
-def _awaited(outcome: Outcome) -> bool:
-    """Whether somebody may wait for the outcome: a reply topic's reader, or the next turn."""
-    if outcome.copy_to is not None or (outcome.identity is not None and outcome.identity.context_id):
-        return True
-    return outcome.response is not None and _has_more(outcome.response)
 
 
 def _closing(outcome: Outcome) -> Closing:

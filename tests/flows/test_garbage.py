@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flows.garbage import EVERY_S, MAX_OBJECTS, Garbage
+from flows.garbage import EVERY_S, MAX_OBJECTS, Garbage, collect_by_the_clock
 
 
 class Ring:
@@ -50,3 +50,22 @@ def test_many_new_objects_are_collected_at_once(garbage: Garbage):
 
     assert garbage.tick(101.0, new_objects=MAX_OBJECTS)
     assert ring() is None
+
+
+def test_a_process_without_a_watchdog_has_a_thread_for_it(monkeypatch: pytest.MonkeyPatch):
+    started: list[str] = []
+
+    class Noted:
+        def __init__(self, target: object, name: str, daemon: bool) -> None:
+            self.name = name if daemon and callable(target) else ""
+
+        def start(self) -> None:
+            started.append(self.name)
+
+    monkeypatch.setattr("flows.garbage.threading.Thread", Noted)
+    try:
+        collect_by_the_clock()
+        assert (started, gc.isenabled()) == (["weir-garbage"], False)
+    finally:
+        gc.unfreeze()
+        gc.enable()

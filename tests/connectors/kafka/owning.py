@@ -89,7 +89,7 @@ class FakeOutbox:
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
-        self.hurries = self.side_hurries = 0
+        self.hurries = 0
         self.full = False
 
     def send(
@@ -102,9 +102,6 @@ class FakeOutbox:
 
     def hurry(self) -> None:
         self.hurries += 1
-
-    def hurry_side(self) -> None:
-        self.side_hurries += 1
 
     @property
     def kinds(self) -> list[str]:

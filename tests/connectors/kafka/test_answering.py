@@ -1,5 +1,6 @@
 """Responses go out: to their partition, after their dead letter, and never for a partition given away."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -26,9 +27,16 @@ class Bench:
 
     def __init__(self) -> None:
         self.ownership, self.outbox = owned(), FakeOutbox()
-        self.answering = Answering(CLUSTER, self.ownership, self.outbox)  # type: ignore[arg-type]
+        self.copies: list[tuple[Response, Callable[[], None]]] = []
+        self.answering = Answering(CLUSTER, self.ownership, self.outbox, self._copy)  # type: ignore[arg-type]
         self.done: list[Outcome] = []
         self.partition: Partition = live(self.ownership)
+
+    def _copy(self, event: Response, then: Callable[[], None]) -> None:
+        if event.reply_topic is None:
+            then()
+        else:
+            self.copies.append((event, then))
 
     def write(self, *outcomes: Outcome) -> None:
         self.answering.write(list(outcomes), self.done.append)
@@ -176,3 +184,16 @@ def test_nothing_hurries_for_responses_that_nobody_waits_for_or_that_are_dropped
     bench.write(bench.outcome(12, response=response(reply_topic="reply.a")))
 
     assert bench.outbox.hurries == 0
+
+
+def test_a_response_with_a_reply_topic_is_done_when_its_copy_is():
+    bench = Bench()
+    outcome = bench.outcome(response=response(reply_topic="reply.a"))
+    bench.write(outcome)
+    assert bench.copies == []
+    bench.outbox.ack_all(44)
+    ((copied, then),) = bench.copies
+
+    assert (copied, outcome.response_offset, bench.done) == (outcome.response, 44, [])
+    then()
+    assert bench.done == [outcome]

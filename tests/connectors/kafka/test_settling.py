@@ -61,6 +61,11 @@ class Bench:
         self.settling.settle(list(outcomes))
         self.settling.flush()
 
+    def acked(self) -> None:
+        """The last record is acknowledged, and the time of what is gathered has come."""
+        self.outbox.sent.pop().ack()
+        self.settling.flush()
+
     def entries(self, at: int = -1) -> list[Settled]:
         return unpack_settled(self.outbox.sent[at].record.value or b"")
 
@@ -108,42 +113,57 @@ def test_partitions_have_settled_records_of_their_own():
     assert [sent.record.partition for sent in bench.outbox.sent] == [3, 4]
 
 
-def test_the_copy_is_acknowledged_before_the_ledger_is_written():
+def test_the_acknowledgement_of_a_copy_is_awaited():
     bench = Bench()
-    bench.settle(bench.outcome(10, who(), response=response(reply_topic="reply.a", reply_partition=1)))
+    done: list[int] = []
+    bench.settling.copy(response(reply_topic="reply.a", reply_partition=1), lambda: done.append(1))
 
-    assert [sent.record.topic for sent in bench.outbox.sent] == ["reply.a"]
+    assert [(sent.record.topic, sent.record.partition) for sent in bench.outbox.sent] == [("reply.a", 1)]
+    assert done == []
     bench.outbox.sent.pop().ack()
-    assert bench.outbox.kinds == ["finished", "settled"]
+    assert done == [1]
 
 
-def test_a_copy_that_cannot_be_written_is_counted_and_the_request_settles_all_the_same(
+def test_where_no_copy_is_wanted_the_rest_follows_at_once():
+    bench = Bench()
+    done: list[int] = []
+    bench.settling.copy(response(), lambda: done.append(1))
+
+    assert (bench.outbox.sent, done) == ([], [1])
+
+
+def test_a_copy_that_cannot_be_written_is_counted_and_the_rest_follows_all_the_same(
     caplog: pytest.LogCaptureFixture,
 ):
     bench = Bench()
-    bench.settle(bench.outcome(10, who(), response=response(reply_topic="reply.a")))
+    done: list[int] = []
+    bench.settling.copy(response(reply_topic="reply.a"), lambda: done.append(1))
     lost = bench.outbox.sent.pop().lost
     assert lost is not None
     with caplog.at_level(logging.WARNING):
         lost(RuntimeError("no such topic"))
 
     assert "reply.a" in caplog.text
-    assert bench.ownership.counters["copies_lost"] == 1
+    assert (bench.ownership.counters["copies_lost"], done) == (1, [1])
+
+
+def test_a_response_whose_copy_has_gone_settles_without_another():
+    bench = Bench()
+    bench.settle(bench.outcome(10, who(), response=response(reply_topic="reply.a", reply_partition=1)))
+
     assert bench.outbox.kinds == ["finished", "settled"]
 
 
 REMEMBERED_ONE = Remembered(tenant="acme", user="ada", id="1", text="tea", request_id="r", at_ms=1)
 
 
-def test_the_memory_follows_the_copy_and_is_acknowledged_before_the_ledger_is_written():
+def test_the_memory_is_acknowledged_before_the_ledger_is_written():
     bench = Bench()
-    kept = response(memory=REMEMBERED_ONE, reply_topic="reply.a")
-    bench.settle(bench.outcome(10, who(), response=kept))
-    bench.outbox.sent.pop().ack()
+    bench.settle(bench.outcome(10, who(), response=response(memory=REMEMBERED_ONE)))
     (sent,) = bench.outbox.sent
 
     assert sent.record == Outgoing(CLUSTER.topic("llm.memories"), REMEMBERED_ONE.to_bytes(), 0, b"acme/ada/1")
-    bench.outbox.sent.pop().ack()
+    bench.acked()
     assert bench.outbox.kinds == ["finished", "settled"]
 
 
@@ -153,6 +173,7 @@ def test_a_memory_that_cannot_be_written_is_counted_and_the_request_settles_all_
     lost = bench.outbox.sent.pop().lost
     assert lost is not None
     lost(RuntimeError("no such topic"))
+    bench.settling.flush()
 
     assert bench.ownership.counters["memories_lost"] == 1
     assert bench.outbox.kinds == ["finished", "settled"]
@@ -217,6 +238,7 @@ def test_a_repeat_with_a_new_address_gets_a_copy_of_the_first_answer(
     if copies:
         assert Response.model_validate_json(copies[0].value or b"").response == "yes"
         bench.outbox.sent.pop(0).ack()
+    bench.settling.flush()
     assert bench.entries() == [Settled(0, REPEAT, 10, 0, 1, NO_OFFSET)]
 
 
@@ -224,6 +246,7 @@ def test_a_repeat_whose_first_answer_cannot_be_had_settles_without_a_copy():
     bench = Bench()
     bench.settle(bench.outcome(10, who(), repeat_of=5, copy_to=("reply.a", None, None)))
     bench.fetched[0](None)
+    bench.settling.flush()
 
     assert bench.outbox.kinds == ["settled"]
 
@@ -235,7 +258,7 @@ def test_a_successor_writes_the_derived_records_again():
     bench.settling.write_again(Written(event, Seal(11, 12, True), 0, 3, 9, 70), lambda: done.append("done"))
 
     assert [sent.record.topic for sent in bench.outbox.sent] == ["reply.a"]
-    bench.outbox.sent.pop().ack()
+    bench.acked()
     assert bench.outbox.kinds == ["finished", "settled"]
     assert bench.entries() == [Settled(0, REMEMBERED, 9, 11, 12, 70)]
     assert done == []
@@ -268,14 +291,11 @@ def test_many_outcomes_go_at_once(monkeypatch: pytest.MonkeyPatch):
     assert len(bench.entries()) == 2
 
 
-def test_a_turn_or_an_answer_that_is_awaited_elsewhere_goes_at_once():
-    for fields in (
-        {"identity": who(context=7)},
-        {"identity": who(), "response": response(reply_topic="reply.a")},
-    ):
-        bench = Bench()
-        bench.settling.settle([bench.outcome(10, **fields)])  # type: ignore[arg-type]
-        assert bench.outbox.sent
+def test_what_the_next_turn_may_wait_for_goes_at_once():
+    bench = Bench()
+    bench.settling.settle([bench.outcome(10, who(context=7))])
+
+    assert bench.outbox.kinds == ["settled"]
 
 
 def test_nothing_is_gathered_while_the_worker_or_a_partition_is_leaving():
@@ -313,15 +333,6 @@ def test_a_turn_is_durable_and_kept_before_its_request_settles():
     done()
     assert bench.outbox.kinds == ["finished", "settled"]
     assert bench.entries() == [Settled(0, REMEMBERED, 10, 11, 12, 80)]
-
-
-def test_the_copy_comes_before_the_turn():
-    bench = Bench()
-    bench.settling.settle([turn_outcome(bench, reply_topic="reply.a")])
-
-    assert bench.outbox.kinds == ["response"]
-    bench.outbox.sent.pop().ack()
-    assert bench.outbox.kinds == ["turn"]
 
 
 def test_a_failure_is_no_turn_and_settles_at_once():
@@ -375,6 +386,7 @@ def test_a_turn_whose_response_is_gone_is_counted_and_its_request_settles():
     bench = Bench()
     bench.settling.settle([bench.outcome(10, who(context=7), owed=True, request=ASKED, response_offset=66)])
     bench.fetched[0](None)
+    bench.settling.flush()
 
     assert bench.outbox.kinds == ["settled"]
     assert bench.ownership.counters["turns_lost"] == 1
@@ -392,21 +404,3 @@ def test_a_successor_settles_no_turn_before_it_has_written_it():
     bench.settling.write_again(Written(unpaid, Seal(11, 12, True), 0, 3, 9, 70), lambda: done.append("again"))
 
     assert (bench.outbox.sent, done) == ([], ["done", "again"])
-
-
-def test_copies_of_one_flush_leave_at_once_and_together():
-    bench = Bench()
-    awaited = response(reply_topic="reply.a", reply_partition=1)
-    bench.settle(*(bench.outcome(offset, who(), response=awaited) for offset in (10, 11)))
-
-    assert (bench.outbox.kinds, bench.outbox.side_hurries) == (["response", "response"], 1)
-
-
-def test_nothing_hurries_where_there_is_no_copy():
-    bench = Bench()
-    bench.settle(
-        bench.outcome(10, who(), response=response()),
-        bench.outcome(11, who(), response=response(memory=REMEMBERED_ONE)),
-    )
-
-    assert bench.outbox.side_hurries == 0
