@@ -208,8 +208,8 @@ class Worker:
         bound_s = LOST_SESSIONS * session.total_seconds()
         return Watchdog(lambda: self._lease.overdue_s(boot_s()), bound_s, answers, fatal)
 
-    def stop(self) -> None:
-        """Feed no more; the flow ends when what is under way has settled, or the drain bound is over."""
+    def stop(self, *_: object) -> None:
+        """On a signal, too: feed no more; the flow ends when what is under way has settled, or the drain bound is over."""
         self._feeder.stop()
 
     def close(self) -> None:
@@ -258,11 +258,8 @@ def prepare() -> None:
 
 
 def _on_signals(worker: Worker) -> None:
-    def stop(*_: object) -> None:
-        worker.stop()
-
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+        signal.signal(number, worker.stop)
 
 
 def serve() -> Dataflow:

@@ -109,12 +109,11 @@ def test_what_must_stay_and_is_too_long_is_told(weir: Installation):
     assert "what must stay" in found["error"]["message"]
 
 
-def test_a_process_of_the_pool_runs_on_idle_cores_and_is_replaced_when_it_is_killed(weir: Installation):
+def test_a_process_of_the_pool_that_is_killed_is_replaced(weir: Installation):
     answer(weir, context=CONTEXT)
-    ours = {pid for pid in children() if os.getpid() in {parent_of(pid), parent_of(parent_of(pid))}}
-    assert os.SCHED_IDLE in {os.sched_getscheduler(pid) for pid in ours}
-    for pid in ours:
-        os.kill(pid, signal.SIGKILL)
+    for pid in children():
+        if os.getpid() in {parent_of(pid), parent_of(parent_of(pid))}:
+            os.kill(pid, signal.SIGKILL)
 
     assert "Marta Quill" in answer(weir, context=CONTEXT)["response"]
 
