@@ -209,7 +209,7 @@ class Worker:
         return Watchdog(lambda: self._lease.overdue_s(boot_s()), bound_s, answers, fatal)
 
     def stop(self, *_: object) -> None:
-        """On a signal, too: feed no more; the flow ends when what is under way has settled, or the drain bound is over."""
+        """Feed no more (on a signal, too); the flow ends when all has settled, or the drain bound is over."""
         self._feeder.stop()
 
     def close(self) -> None:
