@@ -13,13 +13,15 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from flows.ports import RunPiece
+from flows.ports import PoolProblem, RunPiece
 from flows.stages.compress import Shrunk, Task, shrink
 from flows.stages.compression import Counter, UnitScorer
 from flows.stages.content import Measured
 from flows.stages.count import CountTask
+from flows.stages.jobs import Failed
+from schemas.codes import Code
 
 NICE = 10
 """How far it steps back behind the worker, whose requests have somebody waiting."""
@@ -28,6 +30,7 @@ MOST_NICE = 19
 LENGTH_BYTES = 8
 Result = Shrunk | Measured | str
 """The compressed request, or the count of one; or why there is none."""
+R = TypeVar("R", Shrunk, Measured)
 
 
 def named(place: str) -> Any:
@@ -51,13 +54,14 @@ def answer(piece: bytes, counter: Counter, scorer: UnitScorer | None) -> bytes:
     return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
 
 
-async def done_by(run: RunPiece, task: Task | CountTask) -> Result:
-    """The worker's side: have a task done.
-
-    Raises:
-        PoolProblem: When the pool can't.
-    """
-    return pickle.loads(await run(pickle.dumps(task, pickle.HIGHEST_PROTOCOL)))
+async def done_by(run: RunPiece, task: Task | CountTask, kind: type[R], stage: str, done: str) -> R | Failed:
+    """The worker's side: have a task done. Its result is of that kind; what can't be `done` is a failure."""
+    problem = f"the request could not be {done}: "
+    try:
+        result: Result = pickle.loads(await run(pickle.dumps(task, pickle.HIGHEST_PROTOCOL)))
+    except PoolProblem as error:
+        return Failed(Code.INTERNAL, f"{problem}{error}; shorten it, or try again", stage)
+    return result if isinstance(result, kind) else Failed(Code.INTERNAL, f"{problem}{result}", stage)
 
 
 def serve(connection: socket.socket, counter: Counter, scorer: UnitScorer | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from flows.compressing import done_by
 from flows.onloop import OnLoop, left_s
-from flows.ports import PoolProblem, RunPiece
+from flows.ports import RunPiece
 from flows.stages.content import Measured
 from flows.stages.count import CountTask, counted, flat_tokens_of, texts_of
 from flows.stages.jobs import Ended, Failed, Job, Work
@@ -46,18 +46,9 @@ class Counting:
         task = CountTask(tuple(texts_of(job)), flat_tokens_of(job))
         try:
             async with asyncio.timeout(left_s(job)):
-                result = await done_by(self._run, task)
+                result = await done_by(self._run, task, Measured, STAGE, "counted")
         except TimeoutError:
-            return _end(job, Failed(Code.DEADLINE_EXCEEDED, LATE, STAGE))
-        except PoolProblem as error:
-            return _end(job, Failed(Code.INTERNAL, f"{_PROBLEM}{error}; shorten it, or try again", STAGE))
-        if not isinstance(result, Measured):
-            return _end(job, Failed(Code.INTERNAL, f"{_PROBLEM}{result}", STAGE))
+            result = Failed(Code.DEADLINE_EXCEEDED, LATE, STAGE)
+        if isinstance(result, Failed):
+            return Ended(job.record, job, failed=result)
         return counted(job, result, self._kind)
-
-
-_PROBLEM = "the request could not be counted: "
-
-
-def _end(job: Job, failed: Failed) -> Ended:
-    return Ended(job.record, job, failed=failed)

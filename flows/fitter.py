@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from flows.calibrations import Calibrations
 from flows.compressing import done_by
 from flows.onloop import OnLoop, left_s
-from flows.ports import PoolProblem, RunPiece
+from flows.ports import RunPiece
 from flows.stages.compress import Shrunk, Task
 from flows.stages.content import Measured
 from flows.stages.count import family_of, flat_tokens_of
@@ -136,7 +136,8 @@ class Fitter:
             target = int(now_tokens * min(1.0, room / upper) * FILL_RATIO)
             if target < LEAST_BUDGET_TOKENS:
                 break
-            result = await self._shrink(_task(job, planned, own_tokens, target))
+            task = _task(job, planned, own_tokens, target)
+            result = await done_by(self._ports.run, task, Shrunk, STAGE, "compressed")
             if isinstance(result, Failed):
                 return result
             after = await self._bound(job, planned, result.messages, result.measured)
@@ -147,16 +148,6 @@ class Fitter:
             now_tokens = result.measured.text_tokens + result.measured.flat_tokens
             upper = after.upper_tokens
         return _too_large(planned, bound, "what must stay of it is too large: ")
-
-    async def _shrink(self, task: Task) -> Shrunk | Failed:
-        try:
-            result = await done_by(self._ports.run, task)
-        except PoolProblem as error:
-            message = f"the request could not be compressed: {error}; shorten it, or try again"
-            return Failed(Code.INTERNAL, message, STAGE)
-        if isinstance(result, Shrunk):
-            return result
-        return Failed(Code.INTERNAL, f"the request could not be compressed: {result}", STAGE)
 
     async def _bound(
         self, job: Job, planned: PlannedRoute, messages: tuple[Message, ...], measured: Measured

@@ -88,14 +88,11 @@ class BoundSteps:
         self._windows = Windows(ports.calibrations or AsCounted(), policy.asked)
         self.between: list[tuple[str, Rule | Waiting]] = [
             ("admit", self.admit),
-            ("recall", _recall(ports.recalling)),
-            (
-                "count",
-                self._counting(),
-            ),
+            ("recall", _or_waiting(lambda items: _each(items, recall), ports.recalling)),
+            ("count", _or_waiting(self.count, ports.counting)),
             ("cache", lambda items: _each(items, cache)),
             ("route", self.route),
-            ("compress", _compress(ports.fitter)),
+            ("compress", _or_waiting(_as_it_is, ports.fitter)),
             ("batch", self.batch),
         ]
 
@@ -150,11 +147,6 @@ class BoundSteps:
         if reply_fault(job.request, self._admit.reply_prefixes, topics) is not None:
             job.request = job.request.model_copy(update={"reply_topic": None, "reply_partition": None})
 
-    def _counting(self) -> Rule | Waiting:
-        """At once, but for long texts."""
-        counting = self._ports.counting
-        return self.count if counting is None else Waiting(self.count, counting.waits, counting.start)
-
     def count(self, items: list[Work]) -> list[Work]:
         """Count all jobs of the batch at once."""
         count_batch([item for item in items if isinstance(item, Job)], self._ports.counter)
@@ -196,18 +188,9 @@ class BoundSteps:
         self._ports.answers.write(outcomes, done)
 
 
-def _recall(recalling: Recalling | None) -> Rule | Waiting:
-    """At once, but for jobs that need something from outside."""
-
-    def at_once(items: list[Work]) -> list[Work]:
-        return _each(items, recall)
-
-    return at_once if recalling is None else Waiting(at_once, recalling.waits, recalling.start)
-
-
-def _compress(fitter: Fitter | None) -> Rule | Waiting:
-    """Everything passes, but for jobs whose first route has hardly room for them."""
-    return _as_it_is if fitter is None else Waiting(_as_it_is, fitter.waits, fitter.start)
+def _or_waiting(rule: Rule, desk: Recalling | Counting | Fitter | None) -> Rule | Waiting:
+    """At once, but for what has to wait at a desk, if there is one."""
+    return rule if desk is None else Waiting(rule, desk.waits, desk.start)
 
 
 def _as_it_is(items: list[Work]) -> list[Work]:
