@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -61,6 +61,14 @@ class Keeping:
     """Largest turn."""
 
 
+@dataclass(slots=True)
+class _Gathered:
+    """Outcomes of a partition that wait for more, and until when."""
+
+    due_s: float
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+
+
 class Settling:
     """Writes derived records and closes offsets."""
 
@@ -77,8 +85,7 @@ class Settling:
         self._ownership, self._outbox, self._fetch = ownership, outbox, fetch
         self._keeping = keeping
         self._lock = threading.Lock()
-        self._gathered: dict[tuple[int, int], list[Outcome]] = {}
-        self._due_s: dict[tuple[int, int], float] = {}
+        self._gathered: dict[tuple[int, int], _Gathered] = {}
 
     def write_again(self, written: Written, done: Callable[[], None]) -> None:
         """The derived records of a predecessor's response, once more; `done` when they are acknowledged.
@@ -134,11 +141,10 @@ class Settling:
             return
         place = outcome.record.source, outcome.record.partition
         with self._lock:
-            gathered = self._gathered.setdefault(place, [])
-            gathered.append(outcome)
-            if len(gathered) == 1:
-                self._due_s[place] = time.monotonic() + GATHER_S
-            many = len(gathered) >= GATHER
+            if (gathered := self._gathered.get(place)) is None:
+                gathered = self._gathered[place] = _Gathered(time.monotonic() + GATHER_S)
+            gathered.outcomes.append(outcome)
+            many = len(gathered.outcomes) >= GATHER
         if many:
             self._flush([place])
 
@@ -149,7 +155,7 @@ class Settling:
             return
         now_s = time.monotonic()
         with self._lock:
-            due = [place for place, due_s in self._due_s.items() if due_s <= now_s]
+            due = [place for place, gathered in self._gathered.items() if gathered.due_s <= now_s]
         self._flush(due)
 
     def flush(self) -> None:
@@ -161,10 +167,9 @@ class Settling:
     def _flush(self, places: Iterable[tuple[int, int]]) -> None:
         for place in places:
             with self._lock:
-                group = self._gathered.pop(place, None)
-                self._due_s.pop(place, None)
-            if group:
-                self._close(group)
+                gathered = self._gathered.pop(place, None)
+            if gathered is not None:
+                self._close(gathered.outcomes)
 
     def _close(self, group: list[Outcome]) -> None:
         """Ledger and settled record for outcomes of one partition; acknowledged, their offsets are done."""
