@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
@@ -40,9 +41,9 @@ class Items(Sequence[Item]):
     def __init__(self, prefix: str, count: int, partitions: int) -> None:
         self._prefix, self._count, self._partitions = prefix, count, partitions
 
+    @abstractmethod
     def _body(self, request_id: str) -> bytes:
         """The value of one record."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         """How many there are."""

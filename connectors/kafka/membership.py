@@ -22,6 +22,7 @@ from kafka.coordinator.heartbeat import Heartbeat
 from kafka.future import Future
 from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.structs import TopicPartition
 
@@ -55,6 +56,7 @@ _PARTS: tuple[tuple[type, str], ...] = (
     (KafkaNetClient, "connection_delay"),
     (KafkaConnectionManager, "cluster"),
     (ClusterMetadata, "config"),
+    (NetworkSelector, "_ready"),
     *POLL_PARTS,
     *HURRY_PARTS,
     *SOCKET_PARTS,

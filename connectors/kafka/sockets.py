@@ -6,9 +6,8 @@ kafka-python 3.0.12 leaves them to the garbage collector: while a broker is away
 from typing import Any, cast
 
 from kafka.net.inet import KafkaNetSocket
-from kafka.net.selector import NetworkSelector
 
-PARTS: tuple[tuple[type, str], ...] = ((KafkaNetSocket, "sock_connect"), (NetworkSelector, "wait_write"))
+PARTS: tuple[tuple[type, str], ...] = ((KafkaNetSocket, "sock_connect"),)
 """What a later version must have, too."""
 
 _MARK = "_weir_closes"

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from kafka import errors as foreign
 from kafka.net import manager
-from kafka.net.connection import KafkaConnection
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import KernelEvent, NetworkSelector, TaskState
 from kafka.net.transport import KafkaTCPTransport
@@ -20,7 +19,6 @@ from kafka.net.transport import KafkaTCPTransport
 READ_BYTES = 64 * 1024
 PARTS: tuple[tuple[type, str], ...] = (
     (KafkaConnectionManager, "_build_transport"),
-    (KafkaConnection, "_sensors"),
     (NetworkSelector, "register_event"),
     (NetworkSelector, "unregister_event"),
     (NetworkSelector, "call_soon"),
