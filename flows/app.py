@@ -32,6 +32,7 @@ from connectors.kafka.ledger import Ledger
 from connectors.kafka.membership import boot_s
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
+from connectors.kafka.records import use_quick_records
 from connectors.kafka.recovery import Recovery, RecoveryParts
 from connectors.kafka.rules.lease import Lease
 from connectors.kafka.settling import Settling
@@ -255,6 +256,7 @@ def prepare() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     quieten_kafka_logs()
     use_quick_transports()
+    use_quick_records()
 
 
 def _on_signals(worker: Worker) -> None:

@@ -35,7 +35,7 @@ class Counting:
         if len(item.record.value or b"") > LONG:
             return True
         # What was unpacked or fetched is text of a turn; parts and tools came with the record.
-        return sum(len(turn.content) for turn in item.messages if turn.content) > LONG
+        return sum([len(turn.content) for turn in item.messages if turn.content]) > LONG
 
     def start(self, items: list[Work], done: Callable[[Work], None]) -> None:
         """Hand the batch to the loop; each job comes back counted, or at its end."""

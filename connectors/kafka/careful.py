@@ -28,9 +28,11 @@ class Careful:
     def feed(self, partitions: list[Partition]) -> None:
         """Feed what may be fed now. Called over and over, with all partitions that are live."""
         for partition in partitions:
-            self._pass_answered(partition)
-        if any(partition.poison.dead in partition.marks.open for partition in partitions):
-            return  # until the dead letter's response is settled: a crash would make it a suspect again
+            if partition.backlog:
+                self._pass_answered(partition)
+        for partition in partitions:
+            if partition.poison.dead in partition.marks.open:
+                return  # until the dead letter's response is settled: a crash would make it a suspect again
         if self._named is not None and self._named.state is not State.LIVE:
             self._named = None  # what is committed of it is its release
         waiting = [partition for partition in partitions if partition.backlog]

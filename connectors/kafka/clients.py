@@ -11,10 +11,11 @@ import ssl
 import time
 from collections.abc import Generator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import kafka.errors as foreign
 from kafka import KafkaAdminClient
+from kafka.net import selector
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.protocol.metadata import MetadataRequest
@@ -222,3 +223,16 @@ def quieten_kafka_logs(every: timedelta = timedelta(seconds=10)) -> None:
     logging.getLogger("kafka.cluster").setLevel(logging.CRITICAL)  # it complains when a client is closed
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # it complains of a machine that is busy
     logger.addHandler(QuietHandler(logging.getLogger("weir.kafka"), every))
+    _spare_unwritten_lines()
+
+
+def _spare_unwritten_lines() -> None:
+    """A twentieth of what kafka-python does is asking whether a line is to be written; here none ever is."""
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.startswith("kafka") and isinstance(logger, logging.Logger):
+            logger.debug = _write_nothing
+    cast(Any, selector).log_trace = _write_nothing
+
+
+def _write_nothing(*_: object, **__: object) -> None:
+    pass

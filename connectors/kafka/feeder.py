@@ -17,6 +17,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from connectors.kafka.careful import Careful
 from connectors.kafka.clients import client_settings, group_name
+from connectors.kafka.fetches import Fetches
 from connectors.kafka.handover import Handover
 from connectors.kafka.membership import QuickClient, claiming_assignor
 from connectors.kafka.outbox import Outbox
@@ -118,6 +119,7 @@ class Feeder:
         """Connect, and begin on a thread of its own."""
         self.consumer = self._connect()
         shorten_polls(self.consumer)
+        Fetches(self.consumer)
         self._handover = Handover(
             self.consumer, self._lease, self._delivery, self._ownership, self._outbox, self._fatal
         )
@@ -215,12 +217,12 @@ class Feeder:
         whole = (
             ownership.buffered_bytes > self._delivery.buffer_bytes
             or self._outbox.full
-            or sum(p.buffered for p in ownership.partitions.values()) > 2 * self._delivery.credits
+            or sum([p.buffered for p in ownership.partitions.values()]) > 2 * self._delivery.credits
         )
         wanted = {
             self._place(p)
             for p in ownership.partitions.values()
-            if whole or p.state is not State.LIVE or p.turns.full or p.backlog
+            if whole or p.state is not State.LIVE or p.backlog or (p.turns.held_bytes and p.turns.full)
         }
         assigned = self.consumer.assignment()
         self._paused &= assigned

@@ -3,10 +3,12 @@
 Its only means, `flush`, waits for the acknowledgement. What is gathered for other partitions goes along, so
 one request carries what would have been two.
 
-Its sender looks at the batches of all partitions after each turn of its loop. Where none waits it needn't.
+Its sender looks at the batches of all partitions after each turn of its loop. Where none waits it needn't;
+where one does, it needn't look at those of the others.
 """
 
 import time
+from collections import defaultdict, deque
 from typing import Any, cast
 
 from kafka import KafkaProducer
@@ -22,11 +24,30 @@ PARTS: tuple[tuple[type, str], ...] = (
     (RecordAccumulator, "_batches"),
     (KafkaNetClient, "_net"),
     (RecordAccumulator, "ready"),
+    (RecordAccumulator, "drain_batches_for_one_node"),
     (RecordAccumulator, "flush_in_progress"),
 )
 """What a later version must have, too."""
 LOOK_S = 1.0
 """Between two looks without a reason: for what is under way for too long."""
+
+
+class _Waiting(defaultdict[Any, Any]):
+    """Batches by partition, which names only partitions where one waits."""
+
+    def keys(self) -> Any:
+        return [place for place, batches in list(self.items()) if batches]
+
+
+class _Seen:
+    """What a drain asks of the cluster: partitions of a node where a batch waits."""
+
+    def __init__(self, cluster: Any, batches: _Waiting) -> None:
+        self._cluster, self._batches = cluster, batches
+
+    def partitions_for_broker(self, node: int) -> list[Any]:
+        there = self._cluster.partitions_for_broker(node) or ()
+        return [place for place in self._batches.keys() if place in there]  # noqa: SIM118  keys() is what differs
 
 
 class Hurry:
@@ -37,7 +58,7 @@ class Hurry:
         accumulator, sender = cast(Any, producer)._accumulator, cast(Any, producer)._sender
         self._net = sender._client._net
         self._asked = self._granted = False
-        self._batches, self._send, self._look_s = accumulator._batches, sender._send_producer_data, 0.0
+        self._send, self._look_s = sender._send_producer_data, 0.0
         sender._send_producer_data = self._send_producer_data
         sender._client.in_a_hurry = lambda: self._asked
         ready, flushes = accumulator.ready, accumulator.flush_in_progress
@@ -47,6 +68,16 @@ class Hurry:
             return ready(*args, **kwargs)
 
         accumulator.ready = look
+        facts = sender._transaction_manager
+        if facts is not None:
+            facts._lock = facts._lock._lock  # a condition's own lock: nobody waits for its condition
+        accumulator._batches = self._batches = _Waiting(deque, accumulator._batches)
+        drain = accumulator.drain_batches_for_one_node
+
+        def drain_waiting(cluster: Any, *args: Any, **kwargs: Any) -> Any:
+            return drain(_Seen(cluster, self._batches), *args, **kwargs)
+
+        accumulator.drain_batches_for_one_node = drain_waiting
         accumulator.flush_in_progress = lambda: self._granted or flushes()
 
     def _send_producer_data(self, now: float | None = None) -> float:

@@ -1,4 +1,6 @@
-"""What reaches into kafka-python's private parts (with `polls` and `hurry`); it is pinned to 3.0.12 for this.
+"""What reaches into kafka-python's private parts, with `polls`, `fetches`, `hurry`, `records`, `transports`.
+
+It is pinned to 3.0.12 for this.
 
 - The lease hangs on the coordinator's heartbeat.
 - The producer's client is gated by the lease, down to the line above the socket.
@@ -26,8 +28,10 @@ from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.structs import TopicPartition
 
+from connectors.kafka.fetches import PARTS as FETCH_PARTS
 from connectors.kafka.hurry import PARTS as HURRY_PARTS
 from connectors.kafka.polls import PARTS as POLL_PARTS
+from connectors.kafka.records import PARTS as RECORD_PARTS
 from connectors.kafka.rules.lease import Lease
 from connectors.kafka.sockets import PARTS as SOCKET_PARTS
 from connectors.kafka.transports import PARTS as TRANSPORT_PARTS
@@ -58,6 +62,8 @@ _PARTS: tuple[tuple[type, str], ...] = (
     (ClusterMetadata, "config"),
     (NetworkSelector, "_ready"),
     *POLL_PARTS,
+    *FETCH_PARTS,
+    *RECORD_PARTS,
     *HURRY_PARTS,
     *SOCKET_PARTS,
     *TRANSPORT_PARTS,

@@ -20,6 +20,7 @@ from kafka.serializer import Serializer
 from connectors.kafka.clients import client_settings
 from connectors.kafka.hurry import Hurry
 from connectors.kafka.membership import gated_client
+from connectors.kafka.records import send_sure
 from schemas.cluster import Cluster, Delivery
 from schemas.records import Outgoing
 from schemas.topics import MAX_RECORD_BYTES
@@ -72,17 +73,19 @@ class _Lane:
         """
         topic, value, partition, key, headers = record
         size = OVERHEAD_BYTES + (len(value) if value else 0)
-        if value is None and key is None:
-            key = cast(bytes, _NO_KEY)
         with self._lock:
             number = self._next
             self._next += 1
             self._open[number] = None
             self.bytes += size
         try:
-            future = self.producer.send(
-                topic, value=value, key=key, headers=list(headers), partition=partition
-            )
+            future = send_sure(self.producer, record)
+            if future is None:
+                if value is None and key is None:
+                    key = cast(bytes, _NO_KEY)
+                future = self.producer.send(
+                    topic, value=value, key=key, headers=list(headers), partition=partition
+                )
         except (foreign.KafkaError, ValueError):
             self._done(number, size)
             raise
@@ -96,8 +99,7 @@ class _Lane:
             self._done(number, size)
             failed(error)
 
-        future.add_callback(arrived)
-        future.add_errback(lost)
+        future._add_cb_eb(arrived, lost)
 
     def _done(self, number: int, size: int) -> None:
         with self._lock:

@@ -236,7 +236,7 @@ class Ownership:
     @property
     def leaving(self) -> bool:
         """Whether a partition is on its way out: nothing should be gathered any longer."""
-        return self.stopping or any(p.state is State.DRAINING for p in list(self.partitions.values()))
+        return self.stopping or State.DRAINING in [p.state for p in list(self.partitions.values())]
 
     @property
     def handing_over(self) -> bool:

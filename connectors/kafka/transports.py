@@ -6,15 +6,19 @@ selector and taken back; the lookup that fails in between costs two system calls
 reads by 4 KB, until the socket has nothing more. Connections with TLS stay as they are.
 """
 
+import inspect
 import selectors
 import time
+from types import FunctionType, MethodType
 from typing import Any, cast
 
 from kafka import errors as foreign
-from kafka.net import manager
+from kafka.net import manager, selector
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import KernelEvent, NetworkSelector, TaskState
 from kafka.net.transport import KafkaTCPTransport
+from kafka.protocol.consumer import FetchRequest, FetchResponse
+from kafka.protocol.producer import ProduceRequest, ProduceResponse
 
 READ_BYTES = 64 * 1024
 PARTS: tuple[tuple[type, str], ...] = (
@@ -40,6 +44,10 @@ PARTS: tuple[tuple[type, str], ...] = (
 """What a later version must have, too."""
 
 _PARK = "weir_park"
+_SUSPENDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE
+_initialize: Any = cast(Any, selector)._initialize_coro
+_MESSAGES: tuple[Any, ...] = (ProduceRequest, ProduceResponse, FetchRequest, FetchResponse)
+_FACTS = ("API_KEY", "type", "min_version", "max_version", "header_class")
 
 
 class QuickTransport(KafkaTCPTransport):
@@ -101,6 +109,14 @@ class QuickTransport(KafkaTCPTransport):
         return parts[0] if len(parts) == 1 else b"".join(parts), None
 
 
+def _coroutine(work: Any) -> Any:
+    """What a task runs: a callback as a generator; all else as kafka-python has it, with many questions."""
+    function = work.__func__ if type(work) is MethodType else work
+    if type(function) is FunctionType and not function.__code__.co_flags & _SUSPENDS:
+        return selector.yield_callback(work)
+    return _initialize(work)
+
+
 def use_quick_transports() -> None:
     """For all connections of this process from now on; calling it again changes nothing."""
 
@@ -108,4 +124,8 @@ def use_quick_transports() -> None:
         net._current.state = TaskState.WAIT_IO
 
     setattr(NetworkSelector, _PARK, park)
+    cast(Any, selector)._initialize_coro = _coroutine
+    for kind in _MESSAGES:
+        for name in _FACTS:
+            setattr(kind, name, getattr(kind, name))  # looked up in the protocol's description each time
     cast(Any, manager).KafkaTCPTransport = QuickTransport

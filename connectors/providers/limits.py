@@ -25,6 +25,8 @@ def rate_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
     `headers` is case-insensitive or in lower case. A moment of reset is counted from the reply's own `date`
     header, which spares us the difference between the two clocks; without one `reset_s` is `None`.
     """
+    if "ratelimit" not in " ".join(headers).lower():
+        return ()
     found: list[RateLimit] = []
     for name in _NAMES:
         limit = _anthropic(headers, name) or _openai(headers, name)

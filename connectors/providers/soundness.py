@@ -37,6 +37,7 @@ def checked(answer: Answer, body: bytes) -> Answer:
         (answer.finish_reason_raw, (str, NoneType)),
         *((call, (dict,)) for call in answer.tool_calls),
     ]
-    if not all(isinstance(part, kind) for part, kind in parts):
-        raise Malformed("the answer has a field of a wrong type", status=answer.status, body=body)
+    for part, kind in parts:
+        if not isinstance(part, kind):
+            raise Malformed("the answer has a field of a wrong type", status=answer.status, body=body)
     return answer

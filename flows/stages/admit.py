@@ -4,6 +4,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 
 import zstandard
 
@@ -114,5 +115,6 @@ def unpack(packed: str, max_bytes: int) -> str:
         raise _PackedError("is not UTF-8 when unpacked") from None
 
 
+@lru_cache(maxsize=64)
 def _ms(length: timedelta) -> int:
     return length // timedelta(milliseconds=1)

@@ -144,15 +144,14 @@ def _request(body: dict[str, object]) -> Request:
         if number is not None and not -(2**63) <= number < 2**63:
             raise _fault(name, "does not fit 64 bits")
     for name in _PRINTED_FIELDS:
-        _check_text(name, getattr(request, name))
+        if (text := getattr(request, name)) is not None:
+            _check_text(name, text)
     for index, fallback in enumerate(request.fallbacks or ()):
         _check_text(f"fallbacks.{index}", fallback)
     return request
 
 
-def _check_text(field: str, text: str | None) -> None:
-    if text is None:
-        return
+def _check_text(field: str, text: str) -> None:
     if not text.isprintable():
         raise _fault(field, "holds control or invisible characters")
     if len(text) > MAX_TEXT:

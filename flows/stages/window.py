@@ -36,12 +36,14 @@ class Fit:
     @property
     def budget_tokens(self) -> int | None:
         """Most input that leaves room for the answer; may be below zero."""
-        return None if self.window_tokens is None else self.window_tokens - self.output_tokens
+        window_tokens = self.route.max_input_tokens
+        return None if window_tokens is None else window_tokens - self.output_tokens
 
     @property
     def fits(self) -> bool:
         """Whether input and answer fit, or still may."""
-        return self.budget_tokens is None or self.may_fit or self.input_tokens <= self.budget_tokens
+        budget_tokens = self.budget_tokens
+        return budget_tokens is None or self.may_fit or self.input_tokens <= budget_tokens
 
     @property
     def near(self) -> bool:

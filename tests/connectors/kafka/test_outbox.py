@@ -1,5 +1,6 @@
 """Which lane a record takes, and what its loss means there."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ class FakeProducer:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, Any]] = []
+        self._metadata = SimpleNamespace(_partitions={})
 
     def send(self, topic: str, **_: object) -> Any:
         future: Any = Future()

@@ -1,0 +1,187 @@
+"""Fetch requests of kafka-python 3.0.12 that are made of what has changed.
+
+Its fetcher asks a dozen questions about each partition, makes a new part of the request for each, and
+compares it field by field with the last one, whose unset fields it looks up in the protocol's description:
+400 calls a poll of 12 partitions. And a poll walks all partitions five times to see that their positions are
+known. Whatever isn't plain goes the old way.
+"""
+
+import time
+from collections import OrderedDict
+from typing import Any, cast
+
+from kafka import KafkaConsumer
+from kafka.cluster import ClusterMetadata
+from kafka.consumer import fetcher as foreign
+from kafka.consumer.fetcher import Fetcher, FetchSessionHandler
+from kafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
+from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.protocol.consumer import FetchRequest
+
+MAX_VERSION = 12
+"""Of the protocol's fetch request, as the fetcher itself has it."""
+PARTS: tuple[tuple[type, str], ...] = (
+    (KafkaConsumer, "_poll_once"),
+    (KafkaConsumer, "_coordinator"),
+    (KafkaConsumer, "_subscription"),
+    (ConsumerCoordinator, "time_to_next_poll"),
+    (Fetcher, "_create_fetch_requests"),
+    (Fetcher, "_nodes_with_pending_fetch_requests"),
+    (Fetcher, "_completed_fetches"),
+    (Fetcher, "_next_partition_records"),
+    (Fetcher, "_paused_completed_fetches"),
+    (Fetcher, "_paused_partition_records"),
+    (Fetcher, "_session_handlers"),
+    (Fetcher, "_enable_incremental_fetch_sessions"),
+    (Fetcher, "_isolation_level"),
+    (Fetcher, "_cached_list_offsets_exception"),
+    (Fetcher, "_cached_log_truncation"),
+    (Fetcher, "_manager"),
+    (Fetcher, "_client"),
+    (FetchSessionHandler, "build_next"),
+    (SubscriptionState, "assignment"),
+    (TopicPartitionState, "paused"),
+    (TopicPartitionState, "_pending_revocation"),
+    (TopicPartitionState, "_position"),
+    (TopicPartitionState, "_awaiting_validation"),
+    (TopicPartitionState, "_current_leader_epoch"),
+    (TopicPartitionState, "_preferred_read_replica"),
+    (TopicPartitionState, "reset_strategy"),
+    (ClusterMetadata, "_partitions"),
+    (KafkaConnectionManager, "connection_delay"),
+    (KafkaNetClient, "throttle_delay"),
+)
+"""What a later version must have, too."""
+
+
+class _Part(cast(Any, foreign)._FetchPartition):
+    """A partition's part of a request. One that says the same is the same."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = object.__hash__
+
+
+class Fetches:
+    """Makes a consumer's fetch requests, and its rounds of polling."""
+
+    def __init__(self, consumer: KafkaConsumer) -> None:
+        """Hook into the consumer; before its first poll."""
+        own = cast(Any, consumer)
+        self._fetcher, self._coordinator, self._config = own._fetcher, own._coordinator, own.config
+        self._subscription = own._subscription
+        self._parts: dict[Any, tuple[tuple[int, int, int], _Part]] = {}
+        self._create, self._poll_once = self._fetcher._create_fetch_requests, own._poll_once
+        self._fetcher._create_fetch_requests = self.create
+        own._poll_once = self.poll_once
+
+    # --- on the I/O thread
+
+    def create(self) -> dict[int, Any]:
+        """A request for each node that may be asked now, with the offsets that it asks for, by node."""
+        by_node = self._wanted()
+        fetcher = self._fetcher
+        if by_node is None or not fetcher._enable_incremental_fetch_sessions:
+            return self._create()
+        requests: dict[int, Any] = {}
+        for node, parts in by_node.items():
+            if node not in fetcher._session_handlers:
+                fetcher._session_handlers[node] = FetchSessionHandler(node)
+            session = fetcher._session_handlers[node].build_next(parts)
+            config = fetcher.config
+            request = FetchRequest(
+                max_wait_ms=config["fetch_max_wait_ms"],
+                min_bytes=config["fetch_min_bytes"],
+                max_bytes=config["fetch_max_bytes"],
+                isolation_level=fetcher._isolation_level,
+                session_id=session.id,
+                session_epoch=session.epoch,
+                topics=session.to_send,
+                forgotten_topics_data=session.to_forget,
+                rack_id=config["client_rack"],
+                min_version=FetchRequest.min_version_for_isolation_level(fetcher._isolation_level),
+                max_version=MAX_VERSION,
+            )
+            requests[node] = (request, {place: part.fetch_offset for place, part in parts.items()})
+        return requests
+
+    def _wanted(self) -> dict[int, OrderedDict[Any, _Part]] | None:
+        """What to ask for, by node; `None` when something is special."""
+        fetcher = self._fetcher
+        busy: set[Any] = {each.topic_partition for each in fetcher._completed_fetches.copy()}
+        if current := fetcher._next_partition_records:
+            busy.add(current.topic_partition)
+        busy.update(fetcher._paused_completed_fetches, fetcher._paused_partition_records)
+        topics, pending = fetcher._manager.cluster._partitions, fetcher._nodes_with_pending_fetch_requests
+        by_node: dict[int, OrderedDict[Any, _Part]] = {}
+        for place, state in list(self._subscription.assignment.items()):
+            position = state._position
+            if state.paused or position is None or state._pending_revocation or state._awaiting_validation:
+                continue
+            if place in busy:
+                continue
+            known = topics[place.topic].get(place.partition) if place.topic in topics else None
+            if known is None or known.leader_id == -1 or state._preferred_read_replica is not None:
+                return None
+            if (node := known.leader_id) not in pending:
+                part = self._part(place, (known.leader_epoch, position.offset, position.leader_epoch))
+                by_node.setdefault(node, OrderedDict())[place] = part
+        manager, client = fetcher._manager, fetcher._client
+        if any(manager.connection_delay(node) > 0 or client.throttle_delay(node) > 0 for node in by_node):
+            return None
+        return by_node
+
+    def _part(self, place: Any, wish: tuple[int, int, int]) -> _Part:
+        """What was asked of the partition the last time, if it is the same."""
+        last = self._parts.get(place)
+        if last is not None and last[0] == wish:
+            return last[1]
+        part = _Part(
+            version=MAX_VERSION,
+            partition=place.partition,
+            current_leader_epoch=wish[0],
+            fetch_offset=wish[1],
+            last_fetched_epoch=wish[2],
+            partition_max_bytes=self._fetcher.config["max_partition_fetch_bytes"],
+        )
+        self._parts[place] = (wish, part)
+        return part
+
+    # --- on the thread that polls
+
+    def poll_once(self, timer: Any, max_records: int, update_offsets: bool = True) -> dict[Any, list[Any]]:
+        """A round of polling. Where a position isn't known, or must be validated, kafka-python's own."""
+        if not self._coordinator.poll(timeout_ms=timer.timeout_ms):
+            return {}
+        if not self._positions_stand():
+            return self._poll_once(timer, max_records, update_offsets=update_offsets)
+        wait_ms = timer.timeout_ms
+        if self._config["group_id"] is not None:
+            wait_ms = min(wait_ms, self._coordinator.time_to_next_poll() * 1000)
+        records, idle = self._fetcher.fetch_records(
+            max_records, update_offsets=update_offsets, timeout_ms=wait_ms
+        )
+        if not records and idle and wait_ms > 0:
+            time.sleep(min(wait_ms, self._config["retry_backoff_ms"]) / 1000)
+        return records
+
+    def _positions_stand(self) -> bool:
+        fetcher = self._fetcher
+        if fetcher._cached_list_offsets_exception is not None or fetcher._cached_log_truncation is not None:
+            return False
+        topics = fetcher._manager.cluster._partitions
+        for place, state in list(self._subscription.assignment.items()):
+            position = state._position
+            if position is None or state.reset_strategy is not None or state._awaiting_validation:
+                return False
+            known = topics[place.topic].get(place.partition) if place.topic in topics else None
+            if known is not None and known.leader_epoch > max(
+                state._current_leader_epoch, position.leader_epoch
+            ):
+                return False
+        return True
