@@ -4,7 +4,7 @@ Its only means, `flush`, waits for the acknowledgement. What is gathered for oth
 one request carries what would have been two.
 
 Its sender looks at the batches of all partitions after each turn of its loop. Where none waits it needn't;
-where one does, it needn't look at those of the others.
+where one does, it needn't look at those of the others. Nor need it ask about transactions: there are none.
 """
 
 import time
@@ -15,11 +15,19 @@ from kafka import KafkaProducer
 from kafka.net.compat import KafkaNetClient
 from kafka.producer.record_accumulator import RecordAccumulator
 from kafka.producer.sender import Sender
+from kafka.producer.transaction_manager import TransactionManager, TransactionState
 
 PARTS: tuple[tuple[type, str], ...] = (
     (KafkaProducer, "_accumulator"),
     (KafkaProducer, "_sender"),
     (Sender, "_client"),
+    (Sender, "_topics_to_add"),
+    (Sender, "run_once"),
+    (Sender, "_transaction_manager"),
+    (TransactionManager, "_lock"),
+    (TransactionManager, "_pending_requests"),
+    (TransactionManager, "_current_state"),
+    (TransactionManager, "has_in_flight_transactional_request"),
     (Sender, "_send_producer_data"),
     (RecordAccumulator, "_batches"),
     (KafkaNetClient, "_net"),
@@ -28,6 +36,7 @@ PARTS: tuple[tuple[type, str], ...] = (
     (RecordAccumulator, "flush_in_progress"),
 )
 """What a later version must have, too."""
+_AT_REST = (TransactionState.UNINITIALIZED, TransactionState.READY)
 LOOK_S = 1.0
 """Between two looks without a reason: for what is under way for too long."""
 
@@ -50,6 +59,27 @@ class _Seen:
         return [place for place in self._batches.keys() if place in there]  # noqa: SIM118  keys() is what differs
 
 
+def _ask_once(sender: Any, identity: Any) -> None:
+    """Spare turns of an idempotent producer that knows its id ten questions about transactions."""
+    identity._lock = identity._lock._lock  # a condition's own lock: nobody waits for its condition
+    run_once = sender.run_once
+
+    def run_known() -> None:
+        if (
+            identity.transactional_id is not None
+            or sender._topics_to_add
+            or identity._pending_requests
+            or identity._current_state not in _AT_REST
+            or identity.has_in_flight_transactional_request()
+            or not identity.producer_id_and_epoch.is_valid
+        ):
+            run_once()
+        else:
+            sender._client.poll(timeout_ms=sender._send_producer_data())
+
+    sender.run_once = run_known
+
+
 class Hurry:
     """Makes a producer send at once what it holds; on any thread, and it waits for nothing."""
 
@@ -68,9 +98,8 @@ class Hurry:
             return ready(*args, **kwargs)
 
         accumulator.ready = look
-        facts = sender._transaction_manager
-        if facts is not None:
-            facts._lock = facts._lock._lock  # a condition's own lock: nobody waits for its condition
+        if (identity := sender._transaction_manager) is not None:
+            _ask_once(sender, identity)
         accumulator._batches = self._batches = _Waiting(deque, accumulator._batches)
         drain = accumulator.drain_batches_for_one_node
 
