@@ -23,7 +23,7 @@ from bytewax.run import cli_main
 from connectors.contexts.contexts import Contexts
 from connectors.kafka.answering import Answering
 from connectors.kafka.calibration import CalibrationTopic
-from connectors.kafka.clients import probe, quieten_kafka_logs
+from connectors.kafka.clients import probe
 from connectors.kafka.control import Control, Heard
 from connectors.kafka.copies import Copies
 from connectors.kafka.errors import KafkaProblem
@@ -32,12 +32,11 @@ from connectors.kafka.ledger import Ledger
 from connectors.kafka.membership import boot_s
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
-from connectors.kafka.records import use_quick_records
+from connectors.kafka.quick import use_quick_clients
 from connectors.kafka.recovery import Recovery, RecoveryParts
 from connectors.kafka.rules.lease import Lease
 from connectors.kafka.settling import Settling
 from connectors.kafka.source import RequestSource, SettleSink
-from connectors.kafka.transports import use_quick_transports
 from connectors.kafka.warm import compile_wire
 from connectors.metrics.recorder import Publisher, Recorder
 from connectors.providers.ollama_lengths import with_lengths
@@ -254,9 +253,7 @@ def prepare() -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    quieten_kafka_logs()
-    use_quick_transports()
-    use_quick_records()
+    use_quick_clients()
 
 
 def _on_signals(worker: Worker) -> None:
