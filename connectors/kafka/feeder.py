@@ -118,7 +118,7 @@ class Feeder:
     def start(self) -> None:
         """Connect, and begin on a thread of its own."""
         self.consumer = self._connect()
-        shorten_polls(self.consumer)
+        shorten_polls(self.consumer, SMALL_POLL)
         Fetches(self.consumer)
         self._handover = Handover(
             self.consumer, self._lease, self._delivery, self._ownership, self._outbox, self._fatal
