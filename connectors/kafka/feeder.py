@@ -17,7 +17,6 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from connectors.kafka.careful import Careful
 from connectors.kafka.clients import client_settings, group_name
-from connectors.kafka.fetches import Fetches
 from connectors.kafka.handover import Handover
 from connectors.kafka.membership import QuickClient, claiming_assignor
 from connectors.kafka.outbox import Outbox
@@ -119,7 +118,6 @@ class Feeder:
         """Connect, and begin on a thread of its own."""
         self.consumer = self._connect()
         shorten_polls(self.consumer, SMALL_POLL)
-        Fetches(self.consumer)
         self._handover = Handover(
             self.consumer, self._lease, self._delivery, self._ownership, self._outbox, self._fatal
         )
@@ -222,7 +220,7 @@ class Feeder:
         wanted = {
             self._place(p)
             for p in ownership.partitions.values()
-            if whole or p.state is not State.LIVE or p.backlog or (p.turns.held_bytes and p.turns.full)
+            if whole or p.state is not State.LIVE or p.turns.full or p.backlog
         }
         assigned = self.consumer.assignment()
         self._paused &= assigned

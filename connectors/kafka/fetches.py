@@ -2,11 +2,9 @@
 
 Its fetcher asks a dozen questions about each partition, makes a new part of the request for each, and
 compares it field by field with the last one, whose unset fields it looks up in the protocol's description:
-400 calls a poll of 12 partitions. And a poll walks all partitions five times to see that their positions are
-known. Whatever isn't plain goes the old way.
+400 calls a poll of 12 partitions. Whatever isn't plain goes the old way.
 """
 
-import time
 from collections import OrderedDict
 from typing import Any, cast
 
@@ -15,7 +13,6 @@ from kafka.cluster import ClusterMetadata
 from kafka.consumer import fetcher as foreign
 from kafka.consumer.fetcher import Fetcher, FetchSessionHandler
 from kafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
-from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.protocol.consumer import FetchRequest
@@ -23,10 +20,7 @@ from kafka.protocol.consumer import FetchRequest
 MAX_VERSION = 12
 """Of the protocol's fetch request, as the fetcher itself has it."""
 PARTS: tuple[tuple[type, str], ...] = (
-    (KafkaConsumer, "_poll_once"),
-    (KafkaConsumer, "_coordinator"),
     (KafkaConsumer, "_subscription"),
-    (ConsumerCoordinator, "time_to_next_poll"),
     (Fetcher, "_create_fetch_requests"),
     (Fetcher, "_nodes_with_pending_fetch_requests"),
     (Fetcher, "_completed_fetches"),
@@ -36,8 +30,6 @@ PARTS: tuple[tuple[type, str], ...] = (
     (Fetcher, "_session_handlers"),
     (Fetcher, "_enable_incremental_fetch_sessions"),
     (Fetcher, "_isolation_level"),
-    (Fetcher, "_cached_list_offsets_exception"),
-    (Fetcher, "_cached_log_truncation"),
     (Fetcher, "_manager"),
     (Fetcher, "_client"),
     (FetchSessionHandler, "build_next"),
@@ -46,9 +38,7 @@ PARTS: tuple[tuple[type, str], ...] = (
     (TopicPartitionState, "_pending_revocation"),
     (TopicPartitionState, "_position"),
     (TopicPartitionState, "_awaiting_validation"),
-    (TopicPartitionState, "_current_leader_epoch"),
     (TopicPartitionState, "_preferred_read_replica"),
-    (TopicPartitionState, "reset_strategy"),
     (ClusterMetadata, "_partitions"),
     (KafkaConnectionManager, "connection_delay"),
     (KafkaNetClient, "throttle_delay"),
@@ -68,19 +58,14 @@ class _Part(cast(Any, foreign)._FetchPartition):
 
 
 class Fetches:
-    """Makes a consumer's fetch requests, and its rounds of polling."""
+    """Makes a consumer's fetch requests, on its I/O thread. It remembers one part for each partition."""
 
     def __init__(self, consumer: KafkaConsumer) -> None:
-        """Hook into the consumer; before its first poll."""
+        """Nothing of the consumer is changed; `polls` puts `create` in place."""
         own = cast(Any, consumer)
-        self._fetcher, self._coordinator, self._config = own._fetcher, own._coordinator, own.config
-        self._subscription = own._subscription
+        self._fetcher, self._subscription = own._fetcher, own._subscription
+        self._create = self._fetcher._create_fetch_requests
         self._parts: dict[Any, tuple[tuple[int, int, int], _Part]] = {}
-        self._create, self._poll_once = self._fetcher._create_fetch_requests, own._poll_once
-        self._fetcher._create_fetch_requests = self.create
-        own._poll_once = self.poll_once
-
-    # --- on the I/O thread
 
     def create(self) -> dict[int, Any]:
         """A request for each node that may be asked now, with the offsets that it asks for, by node."""
@@ -125,7 +110,7 @@ class Fetches:
                 continue
             if place in busy:
                 continue
-            known = topics[place.topic].get(place.partition) if place.topic in topics else None
+            known = topics.get(place.topic, {}).get(place.partition)
             if known is None or known.leader_id == -1 or state._preferred_read_replica is not None:
                 return None
             if (node := known.leader_id) not in pending:
@@ -151,37 +136,3 @@ class Fetches:
         )
         self._parts[place] = (wish, part)
         return part
-
-    # --- on the thread that polls
-
-    def poll_once(self, timer: Any, max_records: int, update_offsets: bool = True) -> dict[Any, list[Any]]:
-        """A round of polling. Where a position isn't known, or must be validated, kafka-python's own."""
-        if not self._coordinator.poll(timeout_ms=timer.timeout_ms):
-            return {}
-        if not self._positions_stand():
-            return self._poll_once(timer, max_records, update_offsets=update_offsets)
-        wait_ms = timer.timeout_ms
-        if self._config["group_id"] is not None:
-            wait_ms = min(wait_ms, self._coordinator.time_to_next_poll() * 1000)
-        records, idle = self._fetcher.fetch_records(
-            max_records, update_offsets=update_offsets, timeout_ms=wait_ms
-        )
-        if not records and idle and wait_ms > 0:
-            time.sleep(min(wait_ms, self._config["retry_backoff_ms"]) / 1000)
-        return records
-
-    def _positions_stand(self) -> bool:
-        fetcher = self._fetcher
-        if fetcher._cached_list_offsets_exception is not None or fetcher._cached_log_truncation is not None:
-            return False
-        topics = fetcher._manager.cluster._partitions
-        for place, state in list(self._subscription.assignment.items()):
-            position = state._position
-            if position is None or state.reset_strategy is not None or state._awaiting_validation:
-                return False
-            known = topics[place.topic].get(place.partition) if place.topic in topics else None
-            if known is not None and known.leader_epoch > max(
-                state._current_leader_epoch, position.leader_epoch
-            ):
-                return False
-        return True

@@ -111,10 +111,7 @@ class Hurry:
 
     def _send_producer_data(self, now: float | None = None) -> float:
         """Send what is due, if anything waits; how long the sender may wait for more, in milliseconds."""
-        asked, self._asked = (
-            self._asked,
-            False,
-        )  # who asks after the look is not forgotten
+        asked, self._asked = self._asked, False  # who asks after the look is not forgotten
         if time.monotonic() < self._look_s and not any(self._batches.values()):
             return LOOK_S * 1000
         self._asked = self._asked or asked

@@ -40,27 +40,33 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 _NOTHING = b"\x01"
 _MANY_NAMES = 1000
+_LONG_NAME = 100
 _SURE_BYTES = 64 * 1024
-_names: dict[str, bytes] = {}
 
 
-def _long(number: int) -> bytes:
-    written = bytearray()
-    encode_varint(number, written.append)
-    return bytes(written)
+class _Lengths(dict[int, bytes]):
+    """Numbers as varints: those below 4096 are remembered, others are written each time."""
+
+    def __missing__(self, number: int) -> bytes:
+        written = bytearray()
+        encode_varint(number, written.append)
+        return bytes(written)
 
 
-_SHORT = [_long(number) for number in range(4096)]
-_FEW = len(_SHORT)
+class _Names(dict[str, bytes]):
+    """Names of headers with their lengths; remembered, up to a bound."""
+
+    def __missing__(self, name: str) -> bytes:
+        text = name.encode()
+        written = _LENGTHS[len(text)] + text
+        if len(self) < _MANY_NAMES and len(text) < _LONG_NAME:
+            self[name] = written
+        return written
 
 
-def _name(name: str) -> bytes:
-    """A header's name with its length; remembered, up to a bound."""
-    text = name.encode()
-    written = (_SHORT[len(text)] if len(text) < _FEW else _long(len(text))) + text
-    if len(_names) < _MANY_NAMES and len(text) < 100:
-        _names[name] = written
-    return written
+_LENGTHS = _Lengths()
+_LENGTHS.update({number: _LENGTHS[number] for number in range(4096)})
+_NAMES = _Names()
 
 
 def append(
@@ -72,29 +78,15 @@ def append(
     first = self._first_timestamp is None
     if first:
         self._first_timestamp = self._max_timestamp = timestamp
-    delta = timestamp - self._first_timestamp
-    parts = [
-        b"\0",
-        _SHORT[delta] if 0 <= delta < _FEW else _long(delta),
-        _SHORT[offset] if offset < _FEW else _long(offset),
-    ]
+    parts = [b"\0", _LENGTHS[timestamp - self._first_timestamp], _LENGTHS[offset]]
     for text in (key, value):
-        if text is None:
-            parts.append(_NOTHING)
-        else:
-            size = len(text)
-            parts += (_SHORT[size] if size < _FEW else _long(size), text)
-    count = len(headers)
-    parts.append(_SHORT[count] if count < _FEW else _long(count))
+        parts += (_NOTHING,) if text is None else (_LENGTHS[len(text)], text)
+    parts.append(_LENGTHS[len(headers)])
     for name, text in headers:
-        if text is None:
-            parts += (_names.get(name) or _name(name), _NOTHING)
-            continue
-        size = len(text)
-        parts += (_names.get(name) or _name(name), _SHORT[size] if size < _FEW else _long(size), text)
+        parts.append(_NAMES[name])
+        parts += (_NOTHING,) if text is None else (_LENGTHS[len(text)], text)
     body = b"".join(parts)
-    size = len(body)
-    written = (_SHORT[size] if size < _FEW else _long(size)) + body
+    written = _LENGTHS[len(body)] + body
     if not first and len(written) + len(self._buffer) > self._batch_size:
         return None
     self._max_timestamp = max(self._max_timestamp, timestamp)

@@ -4,7 +4,6 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import lru_cache
 
 import zstandard
 
@@ -115,6 +114,5 @@ def unpack(packed: str, max_bytes: int) -> str:
         raise _PackedError("is not UTF-8 when unpacked") from None
 
 
-@lru_cache(maxsize=64)
 def _ms(length: timedelta) -> int:
     return length // timedelta(milliseconds=1)

@@ -36,7 +36,7 @@ class Fit:
     @property
     def budget_tokens(self) -> int | None:
         """Most input that leaves room for the answer; may be below zero."""
-        window_tokens = self.route.max_input_tokens
+        window_tokens = self.window_tokens
         return None if window_tokens is None else window_tokens - self.output_tokens
 
     @property

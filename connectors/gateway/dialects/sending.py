@@ -10,6 +10,7 @@ Rules that hold here:
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ class Reply:
     """How long the request goes on when the client went away."""
 
 
-class Following(HttpResponse):
+class Following(HttpResponse, ABC):
     """What whole answers and streams have in common: they end when the client goes away."""
 
     def __init__(self, reply: Reply) -> None:
@@ -86,8 +87,9 @@ class Following(HttpResponse):
             if isinstance(result, Exception) and not isinstance(result, TimeoutError):
                 raise result
 
+    @abstractmethod
     def _jobs(self, scope: Scope, receive: Receive, send: Send) -> "list[asyncio.Future[None]]":
-        raise NotImplementedError  # pragma: no cover
+        """What is sent, and what ends with it."""
 
 
 class Whole(Following):

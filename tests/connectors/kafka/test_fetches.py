@@ -57,6 +57,7 @@ def said(requests: dict[int, Any]) -> Any:
 @pytest.mark.parametrize("change", ["nothing", "paused", "moved"])
 def test_they_ask_for_the_same(topics: Topics, consumer: Any, change: str):
     fetches = Fetches(consumer)
+    shorten_polls(consumer)
     topics.produce(REQUESTS, [b"1", b"2"], partition=1)
     assert read(consumer, 2) == [b"1", b"2"]
     fetcher, place = consumer._fetcher, TopicPartition(topics.name(REQUESTS), 1)
@@ -83,7 +84,6 @@ def test_they_ask_for_the_same(topics: Topics, consumer: Any, change: str):
 
 def test_nothing_is_missed(topics: Topics, consumer: Any):
     shorten_polls(consumer, ahead=64)
-    Fetches(consumer)
     values = [b"%03d" % number for number in range(30)]
     found: list[bytes] = []
     for number, value in enumerate(values):
@@ -99,7 +99,7 @@ def test_nothing_is_missed(topics: Topics, consumer: Any):
 
 
 def test_a_position_that_is_not_known_is_found_the_old_way(topics: Topics, consumer: Any):
-    Fetches(consumer)
+    shorten_polls(consumer)
     topics.produce(REQUESTS, [b"1"])
     assert read(consumer, 1) == [b"1"]
     consumer.seek_to_beginning()
@@ -108,7 +108,6 @@ def test_a_position_that_is_not_known_is_found_the_old_way(topics: Topics, consu
 
 def test_few_records_are_not_fetched_ahead(topics: Topics, consumer: Any):
     shorten_polls(consumer, ahead=2)
-    Fetches(consumer)
     consumer.poll(timeout_ms=300)
     sent: list[int] = []
     send = consumer._fetcher.send_fetches
