@@ -6,7 +6,6 @@ bound: stop handing over, wait for the acknowledgement of what was handed over, 
 acknowledgements don't come, the process exits instead of releasing.
 """
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -17,18 +16,21 @@ from connectors.kafka.membership import Membership
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
 from connectors.kafka.partitions import Partition
+from connectors.kafka.polls import rest
 from connectors.kafka.rules.lease import Lease
 from schemas.cluster import Delivery
 
 ACK_S = 10.0
 """Longest wait for the producer when a partition is released with calls unfinished."""
+LOOK_S = 0.005
+"""Between two looks at what it still holds; heartbeats go out meanwhile."""
 
 Commit = Callable[[list[Partition]], bool]
 """Commits the marks of partitions and waits."""
 
 
 class Handover(ConsumerRebalanceListener):
-    """The consumer's rebalance listener. Its callbacks run on the consumer's I/O thread."""
+    """The consumer's rebalance listener. All of it runs on the feeder's thread, which polls the consumer."""
 
     def __init__(
         self,
@@ -42,7 +44,6 @@ class Handover(ConsumerRebalanceListener):
         self._consumer, self._ownership, self._outbox = consumer, ownership, outbox
         self._drain_s = delivery.drain.total_seconds()
         self._fatal = fatal
-        self._lock = threading.Lock()
         self._fresh: list[int] = []
         self._paused: list[TopicPartition] = []
         self._draining: list[Partition] = []
@@ -50,7 +51,7 @@ class Handover(ConsumerRebalanceListener):
         self._again: set[int] = set()
         self.membership = Membership(consumer, lease)
 
-    # --- the listener, on the consumer's thread
+    # --- the listener
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """New partitions: paused until they are scanned; one that still drains is taken over after that."""
@@ -59,16 +60,14 @@ class Handover(ConsumerRebalanceListener):
         self._consumer.pause(*assigned)
         numbers = {place.partition for place in assigned}
         self._again |= numbers & {partition.number for partition in self._draining}
-        with self._lock:
-            self._fresh += sorted(numbers - self._again)
-            self._paused += assigned
+        self._fresh += sorted(numbers - self._again)
+        self._paused += assigned
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Partitions that must go: drained first, released later."""
         numbers = {place.partition for place in revoked}
         self._again -= numbers
-        with self._lock:
-            self._fresh = [number for number in self._fresh if number not in numbers]
+        self._fresh = [number for number in self._fresh if number not in numbers]
         mine = [p for p in list(self._ownership.partitions.values()) if p.number in numbers]
         if not mine:
             return
@@ -83,14 +82,12 @@ class Handover(ConsumerRebalanceListener):
 
     def take_fresh(self) -> list[int]:
         """Partition numbers assigned since the last call."""
-        with self._lock:
-            fresh, self._fresh = self._fresh, []
+        fresh, self._fresh = self._fresh, []
         return fresh
 
     def take_paused(self) -> list[TopicPartition]:
         """Partitions paused by the listener since the last call."""
-        with self._lock:
-            paused, self._paused = self._paused, []
+        paused, self._paused = self._paused, []
         return paused
 
     def drain_all(self) -> None:
@@ -105,8 +102,7 @@ class Handover(ConsumerRebalanceListener):
         released, self._draining = self._draining, []
         self.release(released, commit)
         again, self._again = self._again, set()
-        with self._lock:
-            self._fresh += sorted(again)
+        self._fresh += sorted(again)
         if len(again) < len(released):
             self.membership.rejoin()
 
@@ -114,7 +110,7 @@ class Handover(ConsumerRebalanceListener):
         """Give partitions up: seal, wait for acknowledgements, commit."""
         if self._unfinished(partitions):
             self._ownership.seal(partitions)
-            if not self._outbox.settled(ACK_S):
+            if not self._outbox.settled(ACK_S, lambda: rest(self._consumer, LOOK_S)):
                 self._fatal("records of partitions that must be released are not acknowledged")
         commit(partitions)
         for partition in partitions:

@@ -54,6 +54,10 @@ class _Keys(Serializer):
         return None if data is _NO_KEY else data
 
 
+def _rest() -> None:
+    time.sleep(0.005)
+
+
 class _Lane:
     """One producer, and what it has not had acknowledged, in the order it was handed over."""
 
@@ -106,7 +110,7 @@ class _Lane:
             self._open.pop(number, None)
             self.bytes -= size
 
-    def settled(self, timeout_s: float) -> bool:
+    def settled(self, timeout_s: float, rest: Callable[[], None] = _rest) -> bool:
         """Wait until all that has been handed over by now is acknowledged or lost; whether it was in time."""
         end_s, upto = time.monotonic() + timeout_s, self._next
         while True:
@@ -116,7 +120,7 @@ class _Lane:
                 return True
             if time.monotonic() > end_s:
                 return False
-            time.sleep(0.005)
+            rest()
 
     def close(self) -> None:
         """End the producer; what it still holds was not acknowledged."""
@@ -239,9 +243,12 @@ class Outbox:
         """Whether nothing more should be fed or read from providers for now."""
         return self.bytes > self._bound
 
-    def settled(self, timeout_s: float) -> bool:
-        """Wait until every record handed over by now that may not be lost is acknowledged; whether it was."""
-        return self._main.settled(timeout_s)
+    def settled(self, timeout_s: float, rest: Callable[[], None] = _rest) -> bool:
+        """Wait until every record handed over by now that may not be lost is acknowledged; whether it was.
+
+        `rest` is what the thread does between two looks.
+        """
+        return self._main.settled(timeout_s, rest)
 
     def close(self, timeout_s: float) -> None:
         """Write what is left, within the time, and end the producers."""

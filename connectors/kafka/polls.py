@@ -1,26 +1,25 @@
-"""Polls of kafka-python 3.0.12, with one hop to its I/O thread instead of three.
+"""Polls of kafka-python 3.0.12 without its I/O thread: the thread that polls does the network's work.
 
 Its `poll` asks the I/O thread whether the coordinator is known, has it send the fetches, and has it wait for
-the first one, each with a task, a wake-up and a wait of its own. At a hundred polls a second that was a tenth
+the first one, each with a task, a wake-up and a wait of its own. At a hundred polls a second that was a sixth
 of a worker's CPU. It walks all partitions five times to see that their positions are known. And what was
 fetched of a partition and parked while it was paused comes back (a bug of 3.0.12: it waits for a slot that is
 never empty again, and the partition stands still for good).
+
+Heartbeats go out while somebody polls, or rests with `rest`. So who owns such a consumer polls all the time.
 """
 
-import contextlib
 import time
 from typing import Any, cast
 
 from kafka import KafkaConsumer
-from kafka import errors as foreign
 from kafka.cluster import ClusterMetadata
 from kafka.consumer.fetcher import Fetcher
 from kafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
-from kafka.future import Future
 from kafka.net.compat import KafkaNetClient
-from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 
 from connectors.kafka.fetches import Fetches
 
@@ -28,6 +27,7 @@ Records = dict[Any, list[Any]]
 PARTS: tuple[tuple[type, str], ...] = (
     (KafkaConsumer, "_fetcher"),
     (KafkaConsumer, "_coordinator"),
+    (KafkaConsumer, "_net"),
     (KafkaConsumer, "_poll_once"),
     (KafkaConsumer, "_subscription"),
     (ConsumerCoordinator, "time_to_next_poll"),
@@ -41,7 +41,9 @@ PARTS: tuple[tuple[type, str], ...] = (
     (BaseCoordinator, "ensure_coordinator_ready"),
     (BaseCoordinator, "_client"),
     (KafkaNetClient, "is_disconnected"),
-    (KafkaConnectionManager, "wait_for"),
+    (NetworkSelector, "_io_thread"),
+    (NetworkSelector, "_poll_once"),
+    (NetworkSelector, "stop"),
     (Fetcher, "fetch_records"),
     (Fetcher, "fetched_records"),
     (Fetcher, "send_fetches"),
@@ -68,12 +70,14 @@ def make_room_for_parked(consumer: KafkaConsumer) -> None:
 
 
 def shorten_polls(consumer: KafkaConsumer, ahead: int = 0) -> None:
-    """Let the consumer's polls cost one hop. Before its first poll; same records, same waits, same errors.
+    """Let one thread at a time use the consumer and do its network's work. Same records, same waits, same errors.
 
-    Only a poll with at least `ahead` records fetches the next ones ahead: where few arrive, one that rests
-    between two polls finds them all at the next, and asks once where it would have asked twice.
+    Before its first poll. Only a poll with at least `ahead` records fetches the next ones ahead: where few
+    arrive, one that rests between two polls finds them all at the next, and asks once where it would have
+    asked twice.
     """
     private = cast(Any, consumer)
+    private._net.stop()
     _skip_known_coordinator(private._coordinator)
     _skip_known_positions(private)
     fetcher = private._fetcher
@@ -85,34 +89,46 @@ def shorten_polls(consumer: KafkaConsumer, ahead: int = 0) -> None:
         records, partial = fetcher.fetched_records(max_records, update_offsets=update_offsets)
         if records:
             if not partial and sum([len(found) for found in records.values()]) >= ahead:
-                fetcher.send_fetches()
+                _send_fetches(fetcher)
+            fetcher._net._poll_once(0)
             return records, False
-        idle = fetcher._net.run(_send_and_wait, fetcher, timeout_ms)
+        _send_fetches(fetcher)
+        idle = not _wait_for_fetch(fetcher, timeout_ms)
         records, _ = fetcher.fetched_records(max_records, update_offsets=update_offsets)
         return records, idle
 
     fetcher.fetch_records = fetch_records
 
 
-async def _send_and_wait(fetcher: Any, timeout_ms: float | None) -> bool:
-    """On the I/O thread: send what is due, then wait for any fetch; whether there is none to wait for."""
-    await fetcher._send_fetches_async()
+def rest(consumer: KafkaConsumer, seconds: float) -> None:
+    """Wait, and do the network's work meanwhile, as a poll would; no records are fetched."""
+    net, end_s = cast(Any, consumer)._net, time.monotonic() + seconds
+    while (left_s := end_s - time.monotonic()) > 0:
+        net._poll_once(left_s)
+
+
+def _send_fetches(fetcher: Any) -> None:
+    """Send what is due. It is a coroutine only so that it runs where the network's work is done."""
+    try:
+        fetcher._send_fetches_async().send(None)
+    except StopIteration:
+        return
+    raise RuntimeError("kafka-python waits for something while it sends fetches; `polls` is for 3.0.12")
+
+
+def _wait_for_fetch(fetcher: Any, timeout_ms: float | None) -> bool:
+    """Until any fetch has come back, or the time is over; whether there was one to wait for."""
     awaited = list(fetcher._fetch_futures)
     if fetcher._reset_task is not None and not fetcher._reset_task.is_done:
         awaited.append(fetcher._reset_task)
-    if not awaited:
-        return True
-    arrived: Any = Future()
-
-    def wake(_: object) -> None:
-        if not arrived.is_done:
-            arrived.success(None)
-
-    for each in awaited:
-        each.add_both(wake)
-    with contextlib.suppress(foreign.KafkaTimeoutError):
-        await fetcher._manager.wait_for(arrived, timeout_ms)
-    return False
+    net, left_s = fetcher._net, None if timeout_ms is None else timeout_ms / 1000
+    end_s = time.monotonic() + (left_s or 0)
+    net._poll_once(left_s if awaited else 0)  # even where there is no time: a heartbeat may be due
+    while awaited and not any([each.is_done for each in awaited]):
+        if left_s is not None and (left_s := end_s - time.monotonic()) <= 0:
+            break
+        net._poll_once(left_s)
+    return bool(awaited)
 
 
 def _skip_known_positions(consumer: Any) -> None:
@@ -130,7 +146,7 @@ def _skip_known_positions(consumer: Any) -> None:
             wait_ms = min(wait_ms, coordinator.time_to_next_poll() * 1000)
         records, idle = fetcher.fetch_records(max_records, update_offsets=update_offsets, timeout_ms=wait_ms)
         if not records and idle and wait_ms > 0:
-            time.sleep(min(wait_ms, config["retry_backoff_ms"]) / 1000)
+            rest(consumer, min(wait_ms, config["retry_backoff_ms"]) / 1000)
         return records
 
     consumer._poll_once = poll_known
@@ -151,7 +167,7 @@ def _positions_stand(fetcher: Any, subscription: Any) -> bool:
 
 
 def _skip_known_coordinator(coordinator: Any) -> None:
-    """Don't ask the I/O thread for a coordinator that is known and connected."""
+    """Don't ask for a coordinator that is known and connected."""
     ensure = coordinator.ensure_coordinator_ready
 
     def ensure_coordinator_ready(timeout_ms: float | None = None) -> bool:
