@@ -70,7 +70,7 @@ def make_room_for_parked(consumer: KafkaConsumer) -> None:
 
 
 def shorten_polls(consumer: KafkaConsumer, ahead: int = 0) -> None:
-    """Let one thread at a time use the consumer and do its network's work. Same records, same waits, same errors.
+    """Let one thread at a time use the consumer and do its network's work: same records, waits and errors.
 
     Before its first poll. Only a poll with at least `ahead` records fetches the next ones ahead: where few
     arrive, one that rests between two polls finds them all at the next, and asks once where it would have
@@ -124,7 +124,7 @@ def _wait_for_fetch(fetcher: Any, timeout_ms: float | None) -> bool:
     net, left_s = fetcher._net, None if timeout_ms is None else timeout_ms / 1000
     end_s = time.monotonic() + (left_s or 0)
     net._poll_once(left_s if awaited else 0)  # even where there is no time: a heartbeat may be due
-    while awaited and not any([each.is_done for each in awaited]):
+    while awaited and not any(each.is_done for each in awaited):
         if left_s is not None and (left_s := end_s - time.monotonic()) <= 0:
             break
         net._poll_once(left_s)
