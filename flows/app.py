@@ -46,7 +46,8 @@ from flows.app_recall import memory_of, recalling
 from flows.app_windows import windows
 from flows.bell import Bell
 from flows.calibrations import Calibrations
-from flows.calling import CallPolicy, CallPorts, Calls
+from flows.calling import Calls
+from flows.drive import CallPolicy, CallPorts
 from flows.history import HistoryGatherer
 from flows.orchestrate import build
 from flows.settings import Settings, load

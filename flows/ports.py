@@ -1,10 +1,11 @@
 """The seams of the flow: what it needs from outside, each a Protocol of one to three methods."""
 
+from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from flows.stages.jobs import Failed, Gathered, Job
-from schemas.arrivals import Arrival, Identity, Outcome
+from schemas.arrivals import Arrival, Identity, Outcome, Start
 from schemas.calls import Answer, Call, HttpRequest, Piece, Route
 from schemas.contexts import Asking, Past
 from schemas.records import Outgoing, Record
@@ -109,6 +110,13 @@ class Door(Protocol):
 
 class Ledger(Protocol):
     """The ledger's `started` entries."""
+
+    def begin(self, starts: list[Start], loop: AbstractEventLoop) -> None:
+        """Note first attempts; each one's `go` is called on the loop when that is durable.
+
+        On the flow's thread, once for all jobs of a turn. Whether an attempt may still be made is asked then.
+        """
+        ...
 
     async def started(self, record: Record, identity: Identity, attempt: int, route: str) -> bool:
         """Note that an attempt is about to start, durably; whether it may."""

@@ -1,5 +1,6 @@
 """What passes between the flow and the bookkeeping of requests: who a request is, and what becomes of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
@@ -24,6 +25,21 @@ class Identity(NamedTuple):
     """Hash of what is asked."""
     context_id: UUID | None
     """Its conversation."""
+
+
+class Start(NamedTuple):
+    """A request's first attempt that is about to be made."""
+
+    record: Record
+    """The request record."""
+    identity: Identity
+    """Who it is."""
+    attempt: int
+    """Number of the attempt: 1, or more where earlier owners made some."""
+    route: str
+    """Name of the route."""
+    go: Callable[[], None]
+    """Called on the call loop once the attempt is noted."""
 
 
 class Closing(NamedTuple):

@@ -73,7 +73,7 @@ class Delivery:
     linger: timedelta = timedelta(milliseconds=5)
     """How long the producer gathers records into a batch."""
     gather: timedelta = timedelta(milliseconds=2)
-    """Attempts that become due within it share a `started` record, which then leaves at once."""
+    """Further attempts that become due within it share a `started` record, which then leaves at once."""
     ledger: Literal["strict", "trailing"] = "strict"
     """`strict`: no byte to a provider before its `started` entry is acknowledged; `trailing`: don't wait."""
     unknown_outcome: Literal["retry", "fail"] = "retry"

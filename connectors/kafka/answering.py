@@ -54,7 +54,7 @@ class Answering:
                     self._hand_over(outcome, done)
                     awaited = awaited or _is_awaited(outcome)
         if awaited:
-            self._outbox.hurry()
+            self._outbox.hurry_after_turn()
 
     def _then_answer(self, outcome: Outcome, done: Done) -> Callable[[int], None]:
         def acked(_: int) -> None:

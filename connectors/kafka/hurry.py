@@ -23,6 +23,7 @@ PARTS: tuple[tuple[type, str], ...] = (
     (Sender, "_client"),
     (Sender, "_topics_to_add"),
     (Sender, "run_once"),
+    (Sender, "wakeup"),
     (Sender, "_transaction_manager"),
     (TransactionManager, "_lock"),
     (TransactionManager, "_pending_requests"),
@@ -87,7 +88,8 @@ class Hurry:
         """Hook into the producer; before its first record."""
         accumulator, sender = cast(Any, producer)._accumulator, cast(Any, producer)._sender
         self._net = sender._client._net
-        self._asked = self._granted = False
+        self._asked = self._granted = self._held = self._woken = False
+        self._wakeup, sender.wakeup = sender.wakeup, self._wake
         self._send, self._look_s = sender._send_producer_data, 0.0
         sender._send_producer_data = self._send_producer_data
         sender._client.in_a_hurry = lambda: self._asked
@@ -117,6 +119,24 @@ class Hurry:
         self._asked = self._asked or asked
         self._look_s = time.monotonic() + LOOK_S
         return self._send(now)
+
+    def hold(self) -> None:
+        """A thread is about to hand over more than one record: new batches don't wake the sender for now."""
+        self._held = True
+
+    def release(self, in_a_hurry: bool) -> None:
+        """Wake the sender, once, if there was reason to since `hold`, or somebody waits."""
+        self._held, woken, self._woken = False, self._woken, False
+        if in_a_hurry:
+            self.hurry()
+        elif woken:
+            self._wakeup()
+
+    def _wake(self) -> None:
+        if self._held:
+            self._woken = True
+        else:
+            self._wakeup()
 
     def hurry(self) -> None:
         """Send what was handed over by now. Where a broker is away, it goes when it is back."""

@@ -1,17 +1,20 @@
 """The ledger's `started` entries: acknowledged before a byte goes to a provider.
 
-Written from the call loop. Attempts that become due together share a record per partition; the
-acknowledgement hops from the producer's thread to the loop, once for all that have come in.
+First attempts are noted by the flow's thread, all of a turn at once; further ones by the call loop. Attempts
+that become due together share a record per partition; the acknowledgement hops from the producer's thread to
+the loop, once for all that have come in.
 """
 
 import asyncio
 import zlib
 from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
-from schemas.arrivals import Identity
+from schemas.arrivals import Identity, Start
 from schemas.cluster import Cluster, Delivery
 from schemas.packed import Started, pack_started
 from schemas.records import Outgoing, Record
@@ -23,7 +26,7 @@ _HEADERS = (("kind", b"started"),)
 class _Due(NamedTuple):
     record: Record
     entry: Started
-    durable: "asyncio.Future[bool]"
+    go: Callable[[], None]
 
 
 class Ledger:
@@ -38,6 +41,16 @@ class Ledger:
         self._acked: deque[list[_Due]] = deque()
         self._waking = False
 
+    def begin(self, starts: list[Start], loop: asyncio.AbstractEventLoop) -> None:
+        """Note first attempts; each one's `go` is called on the loop when that is durable.
+
+        On the flow's thread. With a trailing ledger it is called at once, and so where the partition is not
+        ours any more; whether the attempt may be made is asked then.
+        """
+        due = [_Due(start.record, _entry(*start[:4]), start.go) for start in starts]
+        if self._write(due, loop):
+            self._outbox.hurry_after_turn()
+
     async def started(self, record: Record, identity: Identity, attempt: int, route: str) -> bool:
         """Note that an attempt is about to start; whether it may, asked again after the acknowledgement.
 
@@ -45,43 +58,47 @@ class Ledger:
         """
         loop = asyncio.get_running_loop()
         durable: asyncio.Future[bool] = loop.create_future()
-        entry = Started(
-            record.source,
-            attempt,
-            zlib.crc32(route.encode()),
-            record.offset,
-            identity.request_hash,
-            identity.body_hash,
-        )
         if not self._due:
             if self._gather_s:
                 loop.call_later(self._gather_s, self._flush, loop)
             else:
                 loop.call_soon(self._flush, loop)
-        self._due.append(_Due(record, entry, durable))
+        self._due.append(_Due(record, _entry(record, identity, attempt, route), partial(_resolve, durable)))
         if self._strict:
             await durable
         return self._ownership.owns(record)
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        groups: dict[tuple[int, int], list[_Due]] = defaultdict(list)
         due, self._due = self._due, []
+        if self._write(due, loop):
+            self._outbox.hurry()
+
+    def _write(self, due: Iterable[_Due], loop: asyncio.AbstractEventLoop) -> bool:
+        """Hand the entries over; whether somebody waits for them."""
+        groups: dict[tuple[int, int], list[_Due]] = defaultdict(list)
+        free: list[_Due] = []
         with self._ownership.writing():
             for item in due:
-                if self._ownership.owns(item.record):
+                owned = self._ownership.owns(item.record)
+                if owned:
                     groups[item.record.source, item.record.partition].append(item)
-                else:
-                    _resolve(item)
+                if not owned or not self._strict:
+                    free.append(item)
             for (_, partition), group in groups.items():
                 value = pack_started(item.entry for item in group)
                 outgoing = Outgoing(self._topic, value, partition, None, _HEADERS)
                 self._outbox.send(outgoing, lambda offset, group=group: self._on_ack(loop, group, offset))
-        if groups and self._strict:
-            self._outbox.hurry()
+        if free:
+            self._wake_for(free, loop)
+        return bool(groups) and self._strict
 
     def _on_ack(self, loop: asyncio.AbstractEventLoop, group: list[_Due], offset: int) -> None:
         """On the producer's thread."""
         self._ownership.durable(group[0].record, usage=offset)
+        if self._strict:
+            self._wake_for(group, loop)
+
+    def _wake_for(self, group: list[_Due], loop: asyncio.AbstractEventLoop) -> None:
         self._acked.append(group)
         if not self._waking:
             self._waking = True
@@ -91,9 +108,20 @@ class Ledger:
         self._waking = False
         while self._acked:
             for item in self._acked.popleft():
-                _resolve(item)
+                item.go()
 
 
-def _resolve(item: _Due) -> None:
-    if not item.durable.done():
-        item.durable.set_result(True)
+def _entry(record: Record, identity: Identity, attempt: int, route: str) -> Started:
+    return Started(
+        record.source,
+        attempt,
+        zlib.crc32(route.encode()),
+        record.offset,
+        identity.request_hash,
+        identity.body_hash,
+    )
+
+
+def _resolve(durable: "asyncio.Future[bool]") -> None:
+    if not durable.done():
+        durable.set_result(True)

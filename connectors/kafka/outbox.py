@@ -152,6 +152,7 @@ class Outbox:
         self._fatal = fatal
         self._main, self._side = _Lane(), _Lane()
         self._along = ""
+        self._waited_for = False
         self._cluster, self._linger, self._allowed = cluster, delivery.linger, allowed
 
     def open(self, topics: list[str], side_topics: list[str], along: str = "") -> dict[str, int]:
@@ -215,6 +216,19 @@ class Outbox:
     def hurry(self) -> None:
         """Somebody waits for what was handed over to the main lane: don't gather any longer."""
         self._hurry.hurry()
+
+    def hurry_after_turn(self) -> None:
+        """The same once the flow's turn is over, so that all it writes goes along; on the flow's thread."""
+        self._waited_for = True
+
+    def begin_turn(self) -> None:
+        """A turn of the flow begins: what it writes leaves together, after it."""
+        self._hurry.hold()
+
+    def end_turn(self) -> None:
+        """The turn is over; on its thread, as all of this."""
+        in_a_hurry, self._waited_for = self._waited_for, False
+        self._hurry.release(in_a_hurry)
 
     def _lost(self, record: Outgoing, error: Exception) -> None:
         self._fatal(f"a record for {record.topic} could not be written: {error!r}")

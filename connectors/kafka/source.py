@@ -27,7 +27,9 @@ class _RequestPartition(StatelessSourcePartition[Record]):
 
     def next_batch(self) -> list[Record]:
         """Records with credits; none while the outbox is full. Ends when the feeder has left the group."""
+        self._outbox.end_turn()
         self._rest()
+        self._outbox.begin_turn()
         if self._feeder.finished.is_set():
             raise StopIteration
         return [] if self._outbox.full else self._ownership.take(BATCH)

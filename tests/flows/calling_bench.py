@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from flows.calling import CallPolicy, CallPorts, Calls
+from flows.calling import Calls
+from flows.drive import CallPolicy, CallPorts
 from flows.stages.health import Health
 from flows.stages.jobs import Ended, Job
 from flows.stages.retry import RetryPolicy

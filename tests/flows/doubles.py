@@ -15,7 +15,7 @@ from flows.stages.health import Health
 from flows.stages.jobs import CallPlan, Job, PlannedRoute
 from flows.stages.limits import Limits
 from flows.steps import BoundSteps, StepPolicy, StepPorts, Submit
-from schemas.arrivals import Arrival, Identity, Outcome
+from schemas.arrivals import Arrival, Identity, Outcome, Start
 from schemas.calls import Answer, Call, HttpRequest, Piece, ProviderError, Refused, Route
 from schemas.cluster import Cluster
 from schemas.packed import NO_OFFSET
@@ -105,6 +105,14 @@ class FakeLedger:
         self.entries: list[tuple[int, int, str]] = []
         self.may = True
         self.wait: Callable[[], Awaitable[None]] | None = None
+
+    def begin(self, starts: list[Start], loop: asyncio.AbstractEventLoop) -> None:
+        async def note() -> None:
+            for start in starts:
+                await self.started(start.record, start.identity, start.attempt, start.route)
+                start.go()
+
+        asyncio.run_coroutine_threadsafe(note(), loop)
 
     async def started(self, record: Record, identity: Identity, attempt: int, route: str) -> bool:
         self.entries.append((record.offset, attempt, route))

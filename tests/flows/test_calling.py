@@ -3,9 +3,7 @@
 import asyncio
 import time
 
-import pytest
-
-from flows import calling
+from flows import drive
 from schemas.calls import Missing, Refused, Throttled, Unavailable
 from schemas.codes import Code
 from tests.flows.calling_bench import Make, code_of, make, tries
@@ -62,17 +60,34 @@ async def _wait(event: asyncio.Event) -> None:
     await event.wait()
 
 
-@pytest.mark.parametrize("gone", ["ledger", "door"])
-def test_a_partition_that_went_meanwhile_is_not_called_for(make: Make, gone: str):
+def test_a_partition_that_went_meanwhile_is_not_called_for(make: Make):
     bench = make()
-    if gone == "ledger":
-        bench.ledger.may = False
-    else:
-        bench.door.ours = False
+    bench.door.ours = False
     ended = bench.run()
 
     assert bench.provider.calls == []
     assert (ended.answer, ended.failed, ended.attempts) == (None, None, [])
+
+
+def test_nor_is_one_that_went_before_a_further_attempt(make: Make):
+    bench = make(Unavailable("down"))
+    bench.ledger.may = False  # asked for further attempts only: a first one asks the door
+    ended = bench.run()
+
+    assert len(bench.provider.calls) == 1
+    assert (ended.answer, ended.failed, ended.attempts) == (None, None, [])
+
+
+def test_the_first_attempts_of_a_batch_are_noted_together(make: Make):
+    bench = make()
+    noted: list[int] = []
+    begin = bench.ledger.begin
+    bench.ledger.begin = lambda starts, loop: (noted.append(len(starts)), begin(starts, loop))[1]  # type: ignore[method-assign]
+    bench.begin(planned(), planned(), planned())
+    ends = [bench.end() for _ in range(3)]
+
+    assert noted == [3]
+    assert [ended.answer for ended in ends] == [ANSWER] * 3
 
 
 def test_out_of_lease_a_call_is_held_and_goes_on_with_it(make: Make):
@@ -80,7 +95,7 @@ def test_out_of_lease_a_call_is_held_and_goes_on_with_it(make: Make):
     bench.lease = False
     bench.begin(planned())
     bench.until(lambda: bench.ledger.entries)
-    time.sleep(calling.HOLD_S * 1.5)
+    time.sleep(drive.HOLD_S * 1.5)
     assert bench.provider.calls == []
     bench.lease = True
 

@@ -17,7 +17,8 @@ from bytewax.visualize import to_rendered
 from connectors.providers.registry import Registry
 from flows import calling, orchestrate
 from flows.app import Worker
-from flows.calling import CallPolicy, CallPorts, Calls
+from flows.calling import Calls
+from flows.drive import CallPolicy, CallPorts
 from flows.orchestrate import build
 from flows.ports import PieceSink
 from flows.settings import load

@@ -103,6 +103,9 @@ class FakeOutbox:
     def hurry(self) -> None:
         self.hurries += 1
 
+    def hurry_after_turn(self) -> None:
+        self.hurries += 1
+
     @property
     def kinds(self) -> list[str]:
         return [sent.kind.decode() for sent in self.sent]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 from kafka import KafkaProducer
@@ -36,6 +37,30 @@ def test_a_hurry_sends_all_that_was_handed_over(topics: Topics, producer: KafkaP
             future.get(timeout=20)
 
     assert time.monotonic() - begun_s < LINGER_S / 2
+
+
+@pytest.mark.parametrize("in_a_hurry", [True, False])
+def test_what_is_handed_over_in_a_turn_wakes_the_sender_once_after_it(
+    topics: Topics, producer: KafkaProducer, in_a_hurry: bool
+):
+    hurry, wakes = Hurry(producer), list[int]()
+    producer.send(topics.name(USAGE), value=b"x", partition=0)  # signs on
+    hurry.hurry()
+    time.sleep(0.5)
+    net: Any = cast(Any, producer)._sender._client._net
+    wake = net.wakeup
+    net.wakeup = lambda: (wakes.append(1), wake())[1]
+    begun_s = time.monotonic()
+    hurry.hold()
+    futures = [producer.send(topics.name(USAGE), value=b"x", partition=number) for number in (0, 1)]
+    before = len(wakes)
+    hurry.release(in_a_hurry)
+    after = len(wakes)
+    for future in futures:
+        future.get(timeout=20)
+
+    assert (before, after) == (0, 1)
+    assert (time.monotonic() - begun_s < LINGER_S / 2) is in_a_hurry
 
 
 def test_without_one_the_linger_holds(topics: Topics, producer: KafkaProducer):

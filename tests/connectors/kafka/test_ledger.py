@@ -9,6 +9,7 @@ import pytest
 from connectors.kafka.ledger import Ledger
 from connectors.kafka.ownership import Ownership
 from connectors.kafka.partitions import Partition
+from schemas.arrivals import Start
 from schemas.packed import unpack_started
 from tests.connectors.kafka.owning import CLUSTER, DELIVERY, FakeOutbox, live, owned, record, who
 
@@ -153,5 +154,73 @@ def test_what_calls_wait_for_is_in_a_hurry(mode: str, hurries: int):
         assert bench.outbox.hurries == hurries
         bench.outbox.ack_all()
         await asyncio.gather(*tasks)
+
+    run(test())
+
+
+class Firsts:
+    """First attempts that the flow's thread notes, and those that may go on."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.gone: list[int] = []
+
+    def begin(self, *places: tuple[Partition, int]) -> None:
+        starts = [
+            Start(
+                record(partition, offset),
+                who("r", 11, 12),
+                1,
+                "p:m",
+                lambda offset=offset: self.gone.append(offset),
+            )
+            for partition, offset in places
+        ]
+        self.bench.ledger.begin(starts, asyncio.get_running_loop())
+
+
+def test_first_attempts_go_on_together_once_they_are_durable():
+    async def test() -> None:
+        bench = Bench()
+        firsts, one, two = Firsts(bench), live(bench.ownership, 1), live(bench.ownership, 2)
+        loop = asyncio.get_running_loop()
+        firsts.begin((one, 10), (two, 20), (one, 11))
+        records = [sent.record for sent in bench.outbox.sent]
+        assert [[e.offset for e in unpack_started(r.value or b"")] for r in records] == [[10, 11], [20]]
+        assert bench.outbox.hurries == 1
+        await asyncio.sleep(0.01)
+        assert firsts.gone == []
+        woken: list[object] = []
+        wake = loop.call_soon_threadsafe
+        loop.call_soon_threadsafe = lambda *args, **kwargs: (woken.append(args), wake(*args, **kwargs))[1]  # type: ignore[method-assign,assignment]
+        bench.outbox.ack_all()
+        await asyncio.sleep(0.01)
+        assert (firsts.gone, len(woken)) == ([10, 11, 20], 1)
+
+    run(test())
+
+
+def test_with_a_trailing_ledger_first_attempts_go_on_at_once_and_only_once():
+    async def test() -> None:
+        bench = Bench("trailing")
+        firsts = Firsts(bench)
+        firsts.begin((live(bench.ownership), 10))
+        await asyncio.sleep(0.01)
+        assert (firsts.gone, bench.outbox.kinds, bench.outbox.hurries) == ([10], ["started"], 0)
+        bench.outbox.ack_all()
+        await asyncio.sleep(0.01)
+        assert firsts.gone == [10]
+
+    run(test())
+
+
+def test_a_first_attempt_of_a_partition_that_went_is_told_so_and_not_noted():
+    async def test() -> None:
+        bench = Bench()
+        firsts, partition = Firsts(bench), live(bench.ownership)
+        bench.ownership.give_up(partition)
+        firsts.begin((partition, 10))
+        await asyncio.sleep(0.01)
+        assert (firsts.gone, bench.outbox.sent) == ([10], [])
 
     run(test())
