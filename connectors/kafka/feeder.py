@@ -137,7 +137,6 @@ class Feeder:
     def _run(self) -> None:
         self.consumer.subscribe([self._topic], listener=self._handover)
         while not (self._ownership.stopping and self._stopped()):
-            polled = self._poll()
             self._take_over()
             self._careful.feed(self._live())
             self._settling.flush_due()
@@ -145,6 +144,7 @@ class Feeder:
             self._adjust()
             if time.monotonic() >= self._commit_at:
                 self._commit_changed()
+            polled = self._poll()  # last: what it brings rings for the flow, which then has the interpreter
             if polled < SMALL_POLL and not self._ownership.stopping:
                 time.sleep(self._delivery.feed_pause.total_seconds())
         self._leave()

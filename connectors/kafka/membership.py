@@ -1,4 +1,4 @@
-"""What reaches into kafka-python's private parts, with `polls`, `fetches`, `hurry`, `records`, `transports`.
+"""What reaches into kafka-python's private parts, with the modules whose `PARTS` are named below.
 
 It is pinned to 3.0.12 for this.
 
@@ -29,12 +29,14 @@ from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.structs import TopicPartition
 
 from connectors.kafka.fetches import PARTS as FETCH_PARTS
+from connectors.kafka.headers import PARTS as HEADER_PARTS
 from connectors.kafka.hurry import PARTS as HURRY_PARTS
 from connectors.kafka.polls import PARTS as POLL_PARTS
 from connectors.kafka.records import PARTS as RECORD_PARTS
 from connectors.kafka.rules.lease import Lease
 from connectors.kafka.sockets import PARTS as SOCKET_PARTS
 from connectors.kafka.transports import PARTS as TRANSPORT_PARTS
+from connectors.kafka.unpack import PARTS as READ_PARTS
 
 BRIEF_MS = 10.0
 """A producer that waits no longer than this is not woken for a new batch."""
@@ -64,6 +66,8 @@ _PARTS: tuple[tuple[type, str], ...] = (
     *POLL_PARTS,
     *FETCH_PARTS,
     *RECORD_PARTS,
+    *HEADER_PARTS,
+    *READ_PARTS,
     *HURRY_PARTS,
     *SOCKET_PARTS,
     *TRANSPORT_PARTS,

@@ -14,6 +14,7 @@ from kafka.producer.future import FutureRecordMetadata
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.producer.record_accumulator import RecordAccumulator
 from kafka.record.default_records import DefaultRecordBatchBuilder, DefaultRecordMetadata
+from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.record.util import encode_varint
 from kafka.structs import TopicPartition
 
@@ -27,7 +28,10 @@ PARTS: tuple[tuple[type, str], ...] = (
     (DefaultRecordBatchBuilder, "_batch_size"),
     (DefaultRecordBatchBuilder, "_num_records"),
     (DefaultRecordBatchBuilder, "_last_offset"),
-    (RecordAccumulator, "append"),
+    (RecordAccumulator, "_tp_lock"),
+    (RecordAccumulator, "_batches"),
+    (RecordAccumulator, "_incomplete"),
+    (RecordAccumulator, "_closed"),
     (ClusterMetadata, "_partitions"),
     (ProducerBatch, "try_append"),
     (KafkaProducer, "_accumulator"),
@@ -119,10 +123,8 @@ def try_append(
 def send_sure(producer: KafkaProducer, record: Outgoing) -> Any:
     """Hand a record over that is sure to be right, as `producer.send` does; its future, else `None`.
 
-    Sure is a partition that is known, and at most 64 KB. A record may have neither key nor value.
-
-    Raises:
-        KafkaError: When the producer is closed.
+    Sure is a partition that is known, and at most 64 KB. A record may have neither key nor value. Batches are
+    not compressed: the producer must not be set to.
     """
     topic, value, partition, key, headers = record
     own = cast(Any, producer)
@@ -133,8 +135,18 @@ def send_sure(producer: KafkaProducer, record: Outgoing) -> Any:
         size += len(name) + len(text)
     if size > _SURE_BYTES:
         return None
-    place = TopicPartition(topic, partition)
-    future, full, begun, _ = own._accumulator.append(place, None, key, value, headers)
+    accumulator, place = own._accumulator, TopicPartition(topic, partition)
+    if accumulator._closed:
+        return None
+    with accumulator._tp_lock(place):
+        batches = accumulator._batches[place]
+        future = batches[-1].try_append(None, key, value, headers) if batches else None
+        if begun := future is None:
+            batch = ProducerBatch(place, MemoryRecordsBuilder(2, 0, accumulator.config["batch_size"]))
+            future = batch.try_append(None, key, value, headers)
+            batches.append(batch)
+            accumulator._incomplete.add(batch)
+        full = len(batches) > 1 or batches[-1].records.is_full()
     if full or begun:
         own._sender.wakeup()
     return future

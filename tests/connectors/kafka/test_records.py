@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from kafka.producer.record_accumulator import RecordAccumulator
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.structs import TopicPartition
 
@@ -59,15 +60,12 @@ def test_a_record_without_a_moment_gets_one() -> None:
     assert made.timestamp > 1_700_000_000_000
 
 
-class Accumulator:
-    """Notes what is handed over."""
-
-    def __init__(self) -> None:
-        self.got: list[Any] = []
-
-    def append(self, place: Any, *rest: Any) -> Any:
-        self.got.append((place, *rest))
-        return "future", False, len(self.got) == 1, False
+def _producer(woken: list[int]) -> Any:
+    return SimpleNamespace(
+        _metadata=SimpleNamespace(_partitions={"t": {0: None, 1: None}}),
+        _accumulator=RecordAccumulator(batch_size=200),
+        _sender=SimpleNamespace(wakeup=lambda: woken.append(1)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,13 +81,32 @@ class Accumulator:
     ],
 )
 def test_only_what_is_sure_goes_the_short_way(record: Outgoing, sure: bool) -> None:
-    batches, woken = Accumulator(), list[int]()
-    producer: Any = SimpleNamespace(
-        _metadata=SimpleNamespace(_partitions={"t": {0: None, 1: None}}),
-        _accumulator=batches,
-        _sender=SimpleNamespace(wakeup=lambda: woken.append(1)),
-    )
+    woken: list[int] = []
+    producer = _producer(woken)
     assert (send_sure(producer, record) is not None) is sure
-    if sure:
-        assert batches.got == [(TopicPartition("t", 1), None, record.key, record.value, ())]
     assert len(woken) == sure
+    batches = producer._accumulator._batches
+    assert [place for place, waiting in batches.items() if waiting] == [TopicPartition("t", 1)] * sure
+
+
+def test_the_batches_are_those_that_kafka_python_would_make() -> None:
+    ours, theirs, place = _producer([]), _producer([]), TopicPartition("t", 1)
+    for number in range(7):
+        key, value = b"k%d" % number, bytes(30 * number)
+        future = send_sure(ours, Outgoing("t", value, 1, key, (("h", b"x"),)))
+        theirs._accumulator.append(place, future.args[1], key, value, [("h", b"x")])
+    closed: list[list[bytes]] = []
+    for producer in (ours, theirs):
+        batches = producer._accumulator._batches[place]
+        assert producer._accumulator._incomplete._incomplete == set(batches)
+        for batch in batches:
+            batch.records.close()
+        closed.append([bytes(batch.records.buffer()) for batch in batches])
+    assert closed[0] == closed[1]
+    assert len(closed[0]) > 2
+
+
+def test_a_closed_producer_is_left_to_say_so_itself() -> None:
+    producer = _producer([])
+    producer._accumulator.close()
+    assert send_sure(producer, Outgoing("t", b"v", 1)) is None
