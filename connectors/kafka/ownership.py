@@ -7,10 +7,9 @@ producer's (settles); one lock guards it, and nothing waits inside it.
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from connectors.kafka.partitions import Partition, State
+from connectors.kafka.partitions import Partition, State, Writers
 from connectors.kafka.rules.cancels import Cancels
 from connectors.kafka.rules.marks import Mark, Marks, Note
 from connectors.kafka.rules.poison import Poison
@@ -47,7 +46,7 @@ class Ownership:
         """Whether only a suspect may enter the synchronous steps."""
         self._suspect: Record | None = None
         self._epoch = 0
-        self._writers = 0
+        self._writers = Writers(self.lock)
 
     # --- the feeder's side
 
@@ -222,16 +221,9 @@ class Ownership:
         partition = self._owned(record)
         return partition is not None and record.offset in partition.owed
 
-    @contextmanager
-    def writing(self) -> Generator[None]:
+    def writing(self) -> Writers:
         """Ask `owns` and hand to the producer inside this; a partition isn't sealed meanwhile."""
-        with self.lock:
-            self._writers += 1
-        try:
-            yield
-        finally:
-            with self.lock:
-                self._writers -= 1
+        return self._writers
 
     @property
     def leaving(self) -> bool:
@@ -241,13 +233,13 @@ class Ownership:
     @property
     def handing_over(self) -> bool:
         """Whether somebody is between asking `owns` and handing to the producer."""
-        return self._writers > 0
+        return self._writers.count > 0
 
     def seal(self, partitions: list[Partition]) -> None:
         """From the return on, nothing of these partitions is handed to the producer."""
         for partition in partitions:
             partition.sealed = True
-        while self._writers:
+        while self._writers.count:
             time.sleep(0.0005)  # writers hand over a batch at most
 
     def durable(self, record: Record, response: int | None = None, usage: int | None = None) -> None:

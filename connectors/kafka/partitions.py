@@ -1,6 +1,7 @@
 """A partition of requests, for the time that this worker owns it."""
 
 from collections import deque
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -86,3 +87,21 @@ def _moved_attempts(headers: Headers) -> int:
         if name == "attempts" and value.isdigit() and len(value) < 5:
             return int(value)
     return 0
+
+
+class Writers:
+    """Threads between asking whose a record is and handing over what follows from it; for `with`."""
+
+    def __init__(self, lock: AbstractContextManager[Any]) -> None:
+        """Count them under this lock."""
+        self._lock = lock
+        self.count = 0
+        """How many there are."""
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self.count -= 1

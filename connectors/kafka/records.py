@@ -5,15 +5,17 @@ three times: some forty calls a record. The bytes are the same.
 """
 
 import time
+from _thread import allocate_lock
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from kafka import KafkaProducer
 from kafka.cluster import ClusterMetadata
-from kafka.producer.future import FutureRecordMetadata
+from kafka.future import Future
+from kafka.producer.future import FutureProduceResult, FutureRecordMetadata
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.producer.record_accumulator import RecordAccumulator
-from kafka.record.default_records import DefaultRecordBatchBuilder, DefaultRecordMetadata
+from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.record.util import encode_varint
 from kafka.structs import TopicPartition
@@ -34,6 +36,11 @@ PARTS: tuple[tuple[type, str], ...] = (
     (RecordAccumulator, "_closed"),
     (ClusterMetadata, "_partitions"),
     (ProducerBatch, "try_append"),
+    (MemoryRecordsBuilder, "_closed"),
+    (MemoryRecordsBuilder, "_next_offset"),
+    (MemoryRecordsBuilder, "_builder"),
+    (FutureProduceResult, "_latch"),
+    (RecordAccumulator, "_tp_locks"),
     (KafkaProducer, "_accumulator"),
     (KafkaProducer, "_metadata"),
     (KafkaProducer, "_sender"),
@@ -73,9 +80,22 @@ _LENGTHS.update({number: _LENGTHS[number] for number in range(4096)})
 _NAMES = _Names()
 
 
+class Written(NamedTuple):
+    """Where a record went in its batch."""
+
+    offset: int
+    """Its number in the batch."""
+    size: int
+    """Bytes."""
+    timestamp: int
+    """Unix time in milliseconds."""
+    crc: None = None
+    """Nothing: format 2 has none of its own."""
+
+
 def append(
     self: Any, offset: int, timestamp: int | None, key: bytes | None, value: bytes | None, headers: Headers
-) -> DefaultRecordMetadata | None:
+) -> Written | None:
     """Write a record into a batch (message format 2); `None` when it has no room."""
     if timestamp is None:
         timestamp = int(time.time() * 1000)
@@ -97,7 +117,7 @@ def append(
     self._num_records += 1
     self._last_offset = offset
     self._buffer += written
-    return DefaultRecordMetadata(offset, len(written), timestamp)
+    return Written(offset, len(written), timestamp)
 
 
 def try_append(
@@ -109,15 +129,53 @@ def try_append(
     now: float | None = None,
 ) -> FutureRecordMetadata | None:
     """Write a record into a producer's batch; its future, which doesn't know how large headers are."""
-    written = self.records.append(timestamp_ms, key, value, headers)
+    records = self.records
+    if records._closed:
+        return None
+    offset = records._next_offset
+    written = records._builder.append(offset, timestamp_ms, key, value, headers)
     if written is None:
         return None
+    records._next_offset = offset + 1
     self.max_record_size = max(self.max_record_size, written.size)
     self.last_append = time.monotonic() if now is None else now
     sizes = (-1 if key is None else len(key), -1 if value is None else len(value), -1)
-    future = FutureRecordMetadata(self.produce_future, written.offset, written.timestamp, None, *sizes)
+    future = FutureRecordMetadata(self.produce_future, offset, written.timestamp, None, *sizes)
     self._record_futures.append(future)
     return future
+
+
+class Latch:
+    """An event that costs a lock: set once, by one thread."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Let all go who wait, and who come later."""
+        if self._lock.locked():
+            self._lock.release()
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return not self._lock.locked()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is, for so many seconds at most; whether it was."""
+        if self._lock.acquire(timeout=-1 if timeout is None else timeout):
+            self._lock.release()
+            return True
+        return False
+
+
+def begin(self: Any, place: TopicPartition) -> None:
+    """What waits for the acknowledgement of a batch."""
+    Future.__init__(self)
+    self.topic_partition = place
+    self._latch = Latch()
 
 
 def send_sure(producer: KafkaProducer, record: Outgoing) -> Any:
@@ -127,7 +185,7 @@ def send_sure(producer: KafkaProducer, record: Outgoing) -> Any:
     not compressed: the producer must not be set to.
     """
     topic, value, partition, key, headers = record
-    own = cast(Any, producer)
+    own: Any = producer
     if partition is None or partition not in own._metadata._partitions.get(topic, ()):
         return None
     size = (len(value) if value else 0) + (len(key) if key else 0)
@@ -138,7 +196,8 @@ def send_sure(producer: KafkaProducer, record: Outgoing) -> Any:
     accumulator, place = own._accumulator, TopicPartition(topic, partition)
     if accumulator._closed:
         return None
-    with accumulator._tp_lock(place):
+    lock = accumulator._tp_locks.get(place) or accumulator._tp_lock(place)
+    with lock:
         batches = accumulator._batches[place]
         future = batches[-1].try_append(None, key, value, headers) if batches else None
         if begun := future is None:
@@ -146,7 +205,7 @@ def send_sure(producer: KafkaProducer, record: Outgoing) -> Any:
             future = batch.try_append(None, key, value, headers)
             batches.append(batch)
             accumulator._incomplete.add(batch)
-        full = len(batches) > 1 or batches[-1].records.is_full()
+        full = len(batches) > 1 or (not begun and batches[-1].records.is_full())
     if full or begun:
         own._sender.wakeup()
     return future
@@ -156,3 +215,4 @@ def use_quick_records() -> None:
     """For all producers of this process from now on."""
     cast(Any, DefaultRecordBatchBuilder).append = append
     cast(Any, ProducerBatch).try_append = try_append
+    cast(Any, FutureProduceResult).__init__ = begin

@@ -36,7 +36,7 @@ class Fit:
     @property
     def budget_tokens(self) -> int | None:
         """Most input that leaves room for the answer; may be below zero."""
-        window_tokens = self.window_tokens
+        window_tokens = self.route.max_input_tokens
         return None if window_tokens is None else window_tokens - self.output_tokens
 
     @property
@@ -48,7 +48,8 @@ class Fit:
     @property
     def near(self) -> bool:
         """Whether the provider's own count should decide: more than 0.9 of the room for input."""
-        return self.budget_tokens is not None and self.input_tokens > NEAR_RATIO * self.budget_tokens
+        budget_tokens = self.budget_tokens
+        return budget_tokens is not None and self.input_tokens > NEAR_RATIO * budget_tokens
 
     @property
     def message(self) -> str:
