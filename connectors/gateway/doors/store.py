@@ -66,7 +66,11 @@ class KafkaStore:
             KafkaProblem: When they can't be read.
         """
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._pool, self._open)
+        try:
+            await loop.run_in_executor(self._pool, self._open)
+        except BaseException:
+            await self.stop()
+            raise
         self._ready = True
         self._thread = Thread(target=self._follow, args=(loop,), name="weir-doors", daemon=True)
         self._thread.start()

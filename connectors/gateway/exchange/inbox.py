@@ -105,7 +105,10 @@ class Inbox(Generic[W]):
         shorten_polls(self._consumer)
         try:
             return self._find_ends(mine)
-        except foreign.KafkaError as error:
+        except (foreign.KafkaError, TopicMismatch) as error:
+            self.stop()
+            if isinstance(error, TopicMismatch):
+                raise
             raise translate(error, address(self._cluster)) from error
 
     def _find_ends(self, mine: Callable[[int], bool]) -> int:
