@@ -28,7 +28,7 @@ class Identity(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A request's first attempt that is about to be made."""
+    """A request's attempt that is about to be made."""
 
     record: Record
     """The request record."""

@@ -58,7 +58,7 @@ class _Part(cast(Any, foreign)._FetchPartition):
 
 
 class Fetches:
-    """Makes a consumer's fetch requests, on its I/O thread. It remembers one part for each partition."""
+    """Makes a consumer's fetch requests, where it is polled. It remembers one part for each partition."""
 
     def __init__(self, consumer: KafkaConsumer) -> None:
         """Nothing of the consumer is changed; `polls` puts `create` in place."""

@@ -3,6 +3,7 @@
 The bodies are written and read by code made for it; the headers field by field, which took forty calls.
 """
 
+from functools import cache
 from struct import Struct
 from typing import Any, cast
 
@@ -29,7 +30,6 @@ class Header:
     """The header of a request."""
 
     __slots__ = ("client_id", "correlation_id", "request_api_key", "request_api_version")
-    _kinds: dict[tuple[int, int], Any] = {}  # noqa: RUF012  for all: two kinds of answers, in a few versions
 
     def __init__(self, api_key: int, api_version: int, correlation_id: int, client_id: str) -> None:
         self.request_api_key, self.request_api_version = api_key, api_version
@@ -37,10 +37,12 @@ class Header:
 
     def get_response_class(self) -> Any:
         """What its answer is read as."""
-        kind = self.request_api_key, self.request_api_version
-        if kind not in self._kinds:
-            self._kinds[kind] = ResponseClassRegistry.get_response_class(cast(Any, self))
-        return self._kinds[kind]
+        return _answer_kind(self.request_api_key, self.request_api_version)
+
+
+@cache
+def _answer_kind(api_key: int, api_version: int) -> Any:
+    return ResponseClassRegistry.get_response_class(cast(Any, Header(api_key, api_version, 0, "")))
 
 
 class Answered:

@@ -8,9 +8,7 @@ the loop, once for all that have come in.
 import asyncio
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
 
 from connectors.kafka.outbox import Outbox
 from connectors.kafka.ownership import Ownership
@@ -23,12 +21,6 @@ from schemas.topics import USAGE
 _HEADERS = (("kind", b"started"),)
 
 
-class _Due(NamedTuple):
-    record: Record
-    entry: Started
-    go: Callable[[], None]
-
-
 class Ledger:
     """Writes `started` entries for the call loop."""
 
@@ -37,8 +29,8 @@ class Ledger:
         self._strict = delivery.ledger == "strict"
         self._gather_s = delivery.gather.total_seconds()
         self._ownership, self._outbox = ownership, outbox
-        self._due: list[_Due] = []
-        self._acked: deque[list[_Due]] = deque()
+        self._due: list[Start] = []
+        self._acked: deque[list[Start]] = deque()
         self._waking = False
 
     def begin(self, starts: list[Start], loop: asyncio.AbstractEventLoop) -> None:
@@ -47,8 +39,7 @@ class Ledger:
         On the flow's thread. With a trailing ledger it is called at once, and so where the partition is not
         ours any more; whether the attempt may be made is asked then.
         """
-        due = [_Due(start.record, _entry(*start[:4]), start.go) for start in starts]
-        if self._write(due, loop):
+        if self._write(starts, loop):
             self._outbox.hurry_after_turn()
 
     async def started(self, record: Record, identity: Identity, attempt: int, route: str) -> bool:
@@ -63,7 +54,7 @@ class Ledger:
                 loop.call_later(self._gather_s, self._flush, loop)
             else:
                 loop.call_soon(self._flush, loop)
-        self._due.append(_Due(record, _entry(record, identity, attempt, route), partial(_resolve, durable)))
+        self._due.append(Start(record, identity, attempt, route, partial(_resolve, durable)))
         if self._strict:
             await durable
         return self._ownership.owns(record)
@@ -73,10 +64,10 @@ class Ledger:
         if self._write(due, loop):
             self._outbox.hurry()
 
-    def _write(self, due: Iterable[_Due], loop: asyncio.AbstractEventLoop) -> bool:
+    def _write(self, due: list[Start], loop: asyncio.AbstractEventLoop) -> bool:
         """Hand the entries over; whether somebody waits for them."""
-        groups: dict[tuple[int, int], list[_Due]] = defaultdict(list)
-        free: list[_Due] = []
+        groups: dict[tuple[int, int], list[Start]] = defaultdict(list)
+        free: list[Start] = []
         with self._ownership.writing():
             for item in due:
                 owned = self._ownership.owns(item.record)
@@ -85,20 +76,20 @@ class Ledger:
                 if not owned or not self._strict:
                     free.append(item)
             for (_, partition), group in groups.items():
-                value = pack_started(item.entry for item in group)
+                value = pack_started(map(_entry, group))
                 outgoing = Outgoing(self._topic, value, partition, None, _HEADERS)
                 self._outbox.send(outgoing, lambda offset, group=group: self._on_ack(loop, group, offset))
         if free:
             self._wake_for(free, loop)
         return bool(groups) and self._strict
 
-    def _on_ack(self, loop: asyncio.AbstractEventLoop, group: list[_Due], offset: int) -> None:
+    def _on_ack(self, loop: asyncio.AbstractEventLoop, group: list[Start], offset: int) -> None:
         """On the producer's thread."""
         self._ownership.durable(group[0].record, usage=offset)
         if self._strict:
             self._wake_for(group, loop)
 
-    def _wake_for(self, group: list[_Due], loop: asyncio.AbstractEventLoop) -> None:
+    def _wake_for(self, group: list[Start], loop: asyncio.AbstractEventLoop) -> None:
         self._acked.append(group)
         if not self._waking:
             self._waking = True
@@ -111,7 +102,8 @@ class Ledger:
                 item.go()
 
 
-def _entry(record: Record, identity: Identity, attempt: int, route: str) -> Started:
+def _entry(start: Start) -> Started:
+    record, identity, attempt, route, _ = start
     return Started(
         record.source,
         attempt,

@@ -46,7 +46,6 @@ PARTS: tuple[tuple[type, str], ...] = (
     (NetworkSelector, "stop"),
     (Fetcher, "fetch_records"),
     (Fetcher, "fetched_records"),
-    (Fetcher, "send_fetches"),
     (Fetcher, "_send_fetches_async"),
     (Fetcher, "_fetch_futures"),
     (Fetcher, "_create_fetch_requests"),

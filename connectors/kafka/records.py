@@ -89,8 +89,6 @@ class Written(NamedTuple):
     """Bytes."""
     timestamp: int
     """Unix time in milliseconds."""
-    crc: None = None
-    """Nothing: format 2 has none of its own."""
 
 
 def append(

@@ -105,10 +105,11 @@ class Inbox(Generic[W]):
         shorten_polls(self._consumer)
         try:
             return self._find_ends(mine)
-        except (foreign.KafkaError, TopicMismatch) as error:
+        except TopicMismatch:
             self.stop()
-            if isinstance(error, TopicMismatch):
-                raise
+            raise
+        except foreign.KafkaError as error:
+            self.stop()
             raise translate(error, address(self._cluster)) from error
 
     def _find_ends(self, mine: Callable[[int], bool]) -> int:
