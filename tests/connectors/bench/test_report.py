@@ -18,6 +18,7 @@ from connectors.bench.run import Say
 from connectors.bench.sampling import Sample
 from connectors.bench.scenario import Scenario
 from connectors.bench.scenarios import SCENARIOS
+from connectors.bench.scenarios.flood import wanted
 from connectors.bench.scenarios.hostile import innocent_dead_letters, wrong_codes
 from connectors.bench.topics_reader import KIND_HEADER
 from schemas.base import JsonObject
@@ -112,6 +113,25 @@ def test_flood_of_long_calls_must_be_wide():
     assert limit.holds({"provider_max_open": 1999, "wanted_open": 0})
     assert not limit.holds({"provider_max_open": 1999, "wanted_open": 2000})
     assert limit.holds({"provider_max_open": None, "wanted_open": 2000})
+
+
+@pytest.mark.parametrize(
+    ("given", "open_calls", "cpu_ms"),
+    [
+        ({"requests": 20_000, "latency_ms": 200.0}, 0, 0.5),
+        ({"requests": 20_000, "latency_ms": 2000.0}, 2000, None),
+        ({"requests": 3000, "latency_ms": 2000.0}, 0, None),
+        ({"requests": 20_000, "latency_ms": 200.0, "rate": 100.0}, 0, None),
+    ],
+)
+def test_flood_is_held_to_what_its_load_allows(given: JsonObject, open_calls: int, cpu_ms: float | None):
+    scenario = SCENARIOS["flood"]
+    held = wanted(Options(**scenario.defaults.filled(given)))
+
+    assert held == {"wanted_open": open_calls, "wanted_cpu_ms": cpu_ms}
+    limit = next(limit for limit in scenario.limits if limit.name.startswith("cpu"))
+    assert limit.holds(held | {"cpu_ms_per_request": 0.5})
+    assert limit.holds(held | {"cpu_ms_per_request": 0.51}) == (cpu_ms is None)
 
 
 def test_plain_items_have_one_size_and_all_partitions():
