@@ -9,6 +9,11 @@ with warnings.catch_warnings():
     import kafka.consumer
     import kafka.producer  # noqa: F401 - imported for the side effect above
 
+from hypothesis import settings
+
 from tests.support.kafka import broker, topics
+
+settings.register_profile("weir", deadline=None)  # an example may wait for a processor, and prove nothing
+settings.load_profile("weir")
 
 __all__ = ["broker", "topics"]

@@ -12,6 +12,7 @@ from connectors.providers.pool import (
     open_session,
     proxy_for,
 )
+from connectors.providers.posting import Poster, can_post
 from connectors.providers.transport import MAX_ERROR_BYTES, Connections
 from connectors.providers.wire import Gate
 from schemas.calls import HttpRequest, Missing, Route, Unavailable
@@ -24,6 +25,7 @@ class HttpTransport:
         self._way = way
         self._connector: GatedConnector | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._poster: Poster | None = None
 
     async def send(self, route: Route, request: HttpRequest, gate: Gate, max_bytes: int) -> Body:
         """Send a request and wait for the head of its reply.
@@ -66,19 +68,23 @@ class HttpTransport:
 
     async def close(self) -> None:
         """End all connections."""
-        session, self._session, self._connector = self._session, None, None
+        session, self._session, self._connector, self._poster = self._session, None, None, None
         if session is not None:
             await session.close()
 
     def _open(self, connect_s: float) -> aiohttp.ClientSession:
         self._connector = open_connector(self._way, connect_s)
         self._session = open_session(self._connector)
+        self._poster = Poster(self._connector) if self._way.proxy is None else None
         return self._session
 
     async def _request(self, route: Route, request: HttpRequest) -> aiohttp.ClientResponse:
         timeouts = route.timeouts
         try:
-            return await (self._session or self._open(timeouts.connect_s)).request(
+            session = self._session or self._open(timeouts.connect_s)
+            if self._poster is not None and can_post(request):
+                return await self._poster.post(request, timeouts)
+            return await session.request(
                 request.method,
                 request.url,
                 data=request.body,

@@ -32,6 +32,8 @@ KEEPALIVE_S = 30.0
 """How long an idle connection is kept."""
 DNS_S = 300
 """How long a server's addresses are remembered."""
+OUR_HEADERS = {"user-agent": "weir"}
+"""Headers of all requests that don't name them themselves."""
 ENVIRONMENT = "environment"
 """A route's `proxy` that leaves the choice to the environment."""
 
@@ -187,7 +189,7 @@ def open_connector(way: Way, connect_s: float) -> GatedConnector:
 def open_session(connector: GatedConnector) -> aiohttp.ClientSession:
     """A session on a pool of its own; nothing of it comes from the environment."""
     return aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers={"user-agent": "weir"}
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=OUR_HEADERS
     )
 
 
