@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import uvloop
 
@@ -90,36 +91,37 @@ class Calls:
 
     def _spawn(self, first: First, done: Done) -> None:
         job = first.job
-        task = self.loop.create_task(self._run(first, done))
-        key = (job.request.tenant, job.request_id)
-        tasks = self.active.setdefault(key, set())
-        tasks.add(task)
-        task.add_done_callback(lambda task: self._ended(job, task, done))
         if self._ports.door.cancelled(job.record, job.identity):
-            task.cancel()
-
-    def _ended(self, job: Job, task: "asyncio.Task[None]", done: Done) -> None:
-        key = (job.request.tenant, job.request_id)
-        tasks = self.active[key]
-        tasks.discard(task)
-        if not tasks:
-            del self.active[key]
-        if task.cancelled():  # before its first step: the coroutine never saw it
             done(Ended(job.record, job, failed=Failed(Code.CANCELLED, CANCELLED, STAGE)))
-        elif (error := task.exception()) is not None:
-            raise error  # a bug: the loop's exception handler ends the process
+            return
+        tasks = self.active.setdefault((job.request.tenant, job.request_id), set())
+        tasks.add(self.loop.create_task(self._run(first, done)))
 
     def _cancel(self, key: tuple[str, str]) -> None:
         for task in self.active.get(key, ()):
-            task.cancel()
+            self.loop.call_soon(task.cancel)  # after its first step, before which it would not see it
 
     async def _run(self, first: First, done: Done) -> None:
-        drive = Drive(first.job, self._ports, self._policy, self._health, self._encode, self.fit)
         try:
-            ended = await drive.run(first)
+            ended = await self._drive(first)
+        except Exception as error:  # noqa: BLE001  a bug: the loop's exception handler ends the process
+            self.loop.call_exception_handler({"message": "a call failed", "exception": error})
+        else:
+            done(ended)
+
+    async def _drive(self, first: First) -> Ended:
+        job = first.job
+        drive = Drive(job, self._ports, self._policy, self._health, self._encode, self.fit)
+        try:
+            return await drive.run(first)
         except asyncio.CancelledError:
-            ended = drive.failed(Code.CANCELLED, CANCELLED)
-        done(ended)
+            return drive.failed(Code.CANCELLED, CANCELLED)
+        finally:
+            key, task = (job.request.tenant, job.request_id), asyncio.current_task()
+            tasks = self.active[key]
+            tasks.discard(cast("asyncio.Task[None]", task))
+            if not tasks:
+                del self.active[key]
 
 
 def _exc(error: object) -> BaseException | None:

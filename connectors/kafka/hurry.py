@@ -9,6 +9,7 @@ where one does, it needn't look at those of the others. Nor need it ask about tr
 
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 from typing import Any, cast
 
 from kafka import KafkaProducer
@@ -91,6 +92,7 @@ class Hurry:
         self._asked = self._granted = self._held = self._woken = False
         self._wakeup, sender.wakeup = sender.wakeup, self._wake
         self._send, self._look_s = sender._send_producer_data, 0.0
+        self._answered: deque[Callable[[], object]] = deque()
         sender._send_producer_data = self._send_producer_data
         sender._client.in_a_hurry = lambda: self._asked
         ready, flushes = accumulator.ready, accumulator.flush_in_progress
@@ -113,12 +115,21 @@ class Hurry:
 
     def _send_producer_data(self, now: float | None = None) -> float:
         """Send what is due, if anything waits; how long the sender may wait for more, in milliseconds."""
+        while self._answered:
+            self._answered.popleft()()
         asked, self._asked = self._asked, False  # who asks after the look is not forgotten
         if time.monotonic() < self._look_s and not any(self._batches.values()):
             return LOOK_S * 1000
         self._asked = self._asked or asked
         self._look_s = time.monotonic() + LOOK_S
         return self._send(now)
+
+    def after_answer(self, call: Callable[[], object]) -> None:
+        """Call once the answer at hand is read; on the sender's thread, from an acknowledgement's callback.
+
+        Who is woken in the middle of it finds the interpreter taken, and half of what is there.
+        """
+        self._answered.append(call)
 
     def hold(self) -> None:
         """A thread is about to hand over more than one record: new batches don't wake the sender for now."""

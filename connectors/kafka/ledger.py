@@ -80,20 +80,18 @@ class Ledger:
                 outgoing = Outgoing(self._topic, value, partition, None, _HEADERS)
                 self._outbox.send(outgoing, lambda offset, group=group: self._on_ack(loop, group, offset))
         if free:
-            self._wake_for(free, loop)
+            self._acked.append(free)
+            loop.call_soon_threadsafe(self._wake)
         return bool(groups) and self._strict
 
     def _on_ack(self, loop: asyncio.AbstractEventLoop, group: list[Start], offset: int) -> None:
         """On the producer's thread."""
         self._ownership.durable(group[0].record, usage=offset)
         if self._strict:
-            self._wake_for(group, loop)
-
-    def _wake_for(self, group: list[Start], loop: asyncio.AbstractEventLoop) -> None:
-        self._acked.append(group)
-        if not self._waking:
-            self._waking = True
-            loop.call_soon_threadsafe(self._wake)
+            self._acked.append(group)
+            if not self._waking:
+                self._waking = True
+                self._outbox.after_acks(lambda: loop.call_soon_threadsafe(self._wake))
 
     def _wake(self) -> None:
         self._waking = False

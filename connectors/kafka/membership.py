@@ -28,6 +28,7 @@ from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.structs import TopicPartition
 
+from connectors.kafka.containers import PARTS as CONTAINER_PARTS
 from connectors.kafka.fetches import PARTS as FETCH_PARTS
 from connectors.kafka.headers import PARTS as HEADER_PARTS
 from connectors.kafka.hurry import PARTS as HURRY_PARTS
@@ -64,6 +65,7 @@ _PARTS: tuple[tuple[type, str], ...] = (
     (ClusterMetadata, "config"),
     (NetworkSelector, "_ready"),
     *POLL_PARTS,
+    *CONTAINER_PARTS,
     *FETCH_PARTS,
     *RECORD_PARTS,
     *HEADER_PARTS,

@@ -221,6 +221,10 @@ class Outbox:
         """The same once the flow's turn is over, so that all it writes goes along; on the flow's thread."""
         self._waited_for = True
 
+    def after_acks(self, call: Callable[[], object]) -> None:
+        """Call once all acknowledgements that came together are dealt with; from a callback of one."""
+        self._hurry.after_answer(call)
+
     def begin_turn(self) -> None:
         """A turn of the flow begins: what it writes leaves together, after it."""
         self._hurry.hold()

@@ -106,6 +106,9 @@ class FakeOutbox:
     def hurry_after_turn(self) -> None:
         self.hurries += 1
 
+    def after_acks(self, call: Callable[[], object]) -> None:
+        call()
+
     @property
     def kinds(self) -> list[str]:
         return [sent.kind.decode() for sent in self.sent]

@@ -39,6 +39,31 @@ def test_a_hurry_sends_all_that_was_handed_over(topics: Topics, producer: KafkaP
     assert time.monotonic() - begun_s < LINGER_S / 2
 
 
+def test_what_an_acknowledgement_asks_for_comes_after_all_that_came_with_it(
+    topics: Topics, producer: KafkaProducer
+):
+    hurry, acked, seen = Hurry(producer), list[int](), list[int]()
+
+    def on_ack(number: int) -> None:
+        acked.append(number)
+        hurry.after_answer(lambda: seen.append(len(acked)))
+
+    producer.send(topics.name(USAGE), value=b"x", partition=0)  # signs on
+    hurry.hurry()
+    time.sleep(0.5)
+    hurry.hold()
+    for number in (0, 1, 2):
+        future = producer.send(topics.name(USAGE), value=b"x", partition=number)
+        future.add_callback(lambda _, number=number: on_ack(number))
+    hurry.release(in_a_hurry=True)
+    end_s = time.monotonic() + 20
+    while len(seen) < 3 and time.monotonic() < end_s:
+        time.sleep(0.01)
+
+    assert sorted(acked) == [0, 1, 2]
+    assert seen == [3, 3, 3]
+
+
 @pytest.mark.parametrize("in_a_hurry", [True, False])
 def test_what_is_handed_over_in_a_turn_wakes_the_sender_once_after_it(
     topics: Topics, producer: KafkaProducer, in_a_hurry: bool
