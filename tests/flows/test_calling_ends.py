@@ -1,5 +1,6 @@
 """How calls end on the real loop: unknown outcomes, deadlines, cancels, streams, faults."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -91,6 +92,20 @@ def test_a_cancel_that_came_on_the_way_to_the_loop_ends_the_call_before_it_begin
 
     assert code_of(ended) is Code.CANCELLED
     assert bench.provider.calls == []
+
+
+def test_a_cancel_between_a_call_and_its_first_step_ends_it(make: Make):
+    bench = make(never)
+    busy, free = threading.Event(), threading.Event()
+    bench.calls.loop.call_soon_threadsafe(lambda: (busy.set(), free.wait(5)))
+    assert busy.wait(5)
+    bench.begin(planned())
+    bench.calls.cancel("default", "r")
+    free.set()
+    ended = bench.end()
+
+    assert code_of(ended) is Code.CANCELLED
+    assert bench.fatal == []
 
 
 def test_two_records_of_one_request_end_both(make: Make):
