@@ -10,7 +10,6 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import cast
 
 import uvloop
 
@@ -36,7 +35,7 @@ class Calls:
         self.fit: Fit = _fits
         """Asked before a call falls back to another route, on the loop."""
         self.loop = uvloop.new_event_loop()
-        self.active: dict[tuple[str, str], set[asyncio.Task[None]]] = {}
+        self.active: dict[tuple[str, str], dict[Drive, asyncio.Task[None]]] = {}
         self._thread = threading.Thread(target=self.loop.run_forever, name="weir-calls", daemon=True)
 
     def open(self, fatal: Callable[[str], None]) -> None:
@@ -94,32 +93,31 @@ class Calls:
         if self._ports.door.cancelled(job.record, job.identity):
             done(Ended(job.record, job, failed=Failed(Code.CANCELLED, CANCELLED, STAGE)))
             return
-        tasks = self.active.setdefault((job.request.tenant, job.request_id), set())
-        tasks.add(self.loop.create_task(self._run(first, done)))
+        drive = Drive(job, self._ports, self._policy, self._health, self._encode, self.fit)
+        tasks = self.active.setdefault((job.request.tenant, job.request_id), {})
+        tasks[drive] = self.loop.create_task(self._run(drive, first, done))
 
     def _cancel(self, key: tuple[str, str]) -> None:
-        for task in self.active.get(key, ()):
+        for task in self.active.get(key, {}).values():
             self.loop.call_soon(task.cancel)  # after its first step, before which it would not see it
 
-    async def _run(self, first: First, done: Done) -> None:
+    async def _run(self, drive: Drive, first: First, done: Done) -> None:
         try:
-            ended = await self._drive(first)
+            ended = await self._ended(drive, first)
         except Exception as error:  # noqa: BLE001  a bug: the loop's exception handler ends the process
             self.loop.call_exception_handler({"message": "a call failed", "exception": error})
         else:
             done(ended)
 
-    async def _drive(self, first: First) -> Ended:
-        job = first.job
-        drive = Drive(job, self._ports, self._policy, self._health, self._encode, self.fit)
+    async def _ended(self, drive: Drive, first: First) -> Ended:
         try:
             return await drive.run(first)
         except asyncio.CancelledError:
             return drive.failed(Code.CANCELLED, CANCELLED)
         finally:
-            key, task = (job.request.tenant, job.request_id), asyncio.current_task()
+            key = (first.job.request.tenant, first.job.request_id)
             tasks = self.active[key]
-            tasks.discard(cast("asyncio.Task[None]", task))
+            del tasks[drive]
             if not tasks:
                 del self.active[key]
 

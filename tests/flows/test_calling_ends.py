@@ -1,6 +1,6 @@
 """How calls end on the real loop: unknown outcomes, deadlines, cancels, streams, faults."""
 
-import threading
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +9,7 @@ import pytest
 
 from flows.calling import Calls
 from flows.stages.health import Health
+from schemas.arrivals import Start
 from schemas.calls import Unavailable
 from schemas.chunks import Chunk
 from schemas.codes import Code
@@ -96,12 +97,14 @@ def test_a_cancel_that_came_on_the_way_to_the_loop_ends_the_call_before_it_begin
 
 def test_a_cancel_between_a_call_and_its_first_step_ends_it(make: Make):
     bench = make(never)
-    busy, free = threading.Event(), threading.Event()
-    bench.calls.loop.call_soon_threadsafe(lambda: (busy.set(), free.wait(5)))
-    assert busy.wait(5)
+
+    def begin(starts: list[Start], loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon_threadsafe(starts[0].go)
+        bench.calls.cancel("default", "r")
+
+    bench.ledger.begin = begin  # type: ignore[method-assign]
+    bench.calls.loop.call_soon_threadsafe(time.sleep, 0.1)  # so that the loop finds both
     bench.begin(planned())
-    bench.calls.cancel("default", "r")
-    free.set()
     ended = bench.end()
 
     assert code_of(ended) is Code.CANCELLED
