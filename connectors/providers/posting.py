@@ -82,7 +82,9 @@ class Poster:
             transport = None if protocol is None else protocol.transport
             if protocol is None or transport is None or transport.is_closing():
                 raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
-            protocol.set_response_params(timer=self._timer, read_timeout=timeout.sock_read)
+            protocol.set_response_params(
+                timer=self._timer, read_until_eof=True, read_timeout=timeout.sock_read
+            )
             transport.write(
                 b"%bContent-Length: %d\r\n\r\n%b" % (prepared.head, len(request.body), request.body)
             )

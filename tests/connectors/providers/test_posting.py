@@ -138,6 +138,23 @@ def test_a_connection_that_was_closed_meanwhile_is_unavailable_and_the_next_call
     asyncio.run(main())
 
 
+def test_an_answer_without_a_length_is_read_to_its_end():
+    async def main() -> None:
+        async def endless(received: Received, reply: Reply) -> None:
+            await reply.raw(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + received.body)
+            await reply.raw(received.body)
+            reply.close()
+
+        async with Loopback(endless) as server:
+            transport = HttpTransport(Way())
+            request = HttpRequest("POST", server.url, HEADERS, b"{}" * 1000)
+            assert await ask(transport, request) == (200, b"{}" * 2000)
+            assert transport.connections().open == 0
+            await transport.close()
+
+    asyncio.run(main())
+
+
 def test_a_cancelled_post_closes_its_connection():
     async def main() -> None:
         async def silent(_received: Received, _reply: Reply) -> None:
